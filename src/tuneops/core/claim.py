@@ -1,0 +1,27 @@
+"""The creation guard's record: who may create the one job of a creation key."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from tuneops.core.recipe import SPELLING
+
+Phase = Literal["intent", "issued", "bound", "void"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One claim. `intent` may be taken over soon, `issued` only after the settle time.
+
+    `bound` is final; `void` says that nothing was made. A claim is never given up after use.
+    """
+
+    __pydantic_config__ = SPELLING
+    key: str
+    phase: Phase
+    epoch: int
+    marks: tuple[str, ...]
+    runner: str
+    at: datetime
+    job: str | None = None
+    cancel_asked: bool = False

@@ -1,0 +1,262 @@
+"""The graph of jobs that the specs ask for: declared first, desired once their data is pinned."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tuneops.core.address import Address
+from tuneops.core.fingerprint import lineage
+from tuneops.core.recipe import (
+    SPELLING,
+    BaseModel,
+    CheckpointRule,
+    Dataset,
+    Evidence,
+    HyperParameters,
+    Method,
+    Pretuned,
+    Recipe,
+    Upstream,
+)
+from tuneops.diagnostics import Diagnostic, SourceRef
+
+Provider = Literal["emulator", "vertex"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where specs are made real: one environment of one workspace."""
+
+    workspace: str
+    environment: str
+    provider: Provider
+    project: str
+    location: str
+    dataset_bucket: str
+    concurrent_jobs: int | None = None
+
+    @property
+    def owner(self) -> str:
+        """The ownership mark on every job."""
+        return f"{self.workspace}--{self.environment}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """A bounded, declared retry: `limit` additional tries after a failure of the service's own."""
+
+    __pydantic_config__ = SPELLING
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What to do in the events that no spec describes; stored with each creation."""
+
+    __pydantic_config__ = SPELLING
+    retry: Retry = Retry()
+    on_supersede: Literal["cancel", "finish"] = "cancel"
+    on_remove: Literal["retain", "cancel"] = "retain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What people call a job and its model; never a reason to train."""
+
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetRef:
+    """A dataset as a spec names it: a `gs://` URI, or a file below the project's root."""
+
+    location: str
+    where: SourceRef
+
+    @property
+    def is_local(self) -> bool:
+        """Say whether the bytes lie beside the specs."""
+        return not self.location.startswith("gs://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParentRef:
+    """A source that is another job of the workspace."""
+
+    address: Address
+    checkpoint: CheckpointRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredJob:
+    """One job as its spec says it, defaults and variables applied, its data not yet read."""
+
+    address: Address
+    method: Method
+    source: BaseModel | Pretuned | ParentRef
+    training: DatasetRef
+    validation: DatasetRef | None
+    hyper_parameters: HyperParameters
+    last_checkpoint_only: bool
+    display_name: str | None
+    """The name of the model to be made; None continues the parent's model with a new version."""
+    encryption_key: str | None
+    service_account: str | None
+    nonce: str | None
+    suspended: bool
+    metadata: Metadata
+    policy: Policy
+    where: SourceRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """All that the specs say about one environment; parents come before children."""
+
+    target: Target
+    jobs: tuple[DeclaredJob, ...]
+
+    def datasets(self) -> Iterator[tuple[Address, DatasetRef]]:
+        """Every dataset that some job names."""
+        for job in self.jobs:
+            yield job.address, job.training
+            if job.validation is not None:
+                yield job.address, job.validation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """A dataset whose bytes are known: where the service will read it, and what it holds."""
+
+    dataset: Dataset
+    evidence: Evidence
+    file: str | None = None
+    """The local file to upload, if the bytes are not in the bucket of their own accord."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredJob:
+    """One job that the specs ask for, complete but for what its parent's run will give."""
+
+    address: Address
+    recipe: Recipe
+    lineage: str
+    training: Pinned
+    validation: Pinned | None
+    last_checkpoint_only: bool
+    display_name: str | None
+    service_account: str | None
+    suspended: bool
+    metadata: Metadata
+    policy: Policy
+    where: SourceRef
+
+    @property
+    def parent(self) -> Address | None:
+        """The job whose result this one continues, if it is one of ours."""
+        source = self.recipe.source
+        return Address.parse(source.from_) if isinstance(source, Upstream) else None
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredGraph:
+    """What ought to be there, parents before children."""
+
+    target: Target
+    jobs: tuple[DesiredJob, ...]
+    _index: Mapping[Address, DesiredJob] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_index", {job.address: job for job in self.jobs})
+
+    def find(self, address: Address) -> DesiredJob | None:
+        """The job of this address, or None."""
+        return self._index.get(address)
+
+    def find_text(self, address: str) -> DesiredJob | None:
+        """The job of an address as the lock writes it, or None."""
+        return self._index.get(Address.parse(address))
+
+    def ancestors(self, job: DesiredJob) -> Iterator[DesiredJob]:
+        """The jobs that this one descends from, nearest first."""
+        parent = job.parent
+        while parent is not None:
+            above = self._index[parent]
+            yield above
+            parent = above.parent
+
+    def children(self, address: Address) -> tuple[DesiredJob, ...]:
+        """The jobs that continue this one directly."""
+        return tuple(job for job in self.jobs if job.parent == address)
+
+
+def desire(declaration: Declaration, pins: Mapping[tuple[Address, str], Pinned]) -> DesiredGraph:
+    """Complete a declaration with the pins of its data; lineages follow from the roots down.
+
+    `pins` has an entry for every (address, location) of `declaration.datasets()`.
+    """
+    done: dict[Address, DesiredJob] = {}
+    for job in declaration.jobs:
+        done[job.address] = _desire(job, declaration.target, pins, done)
+    return DesiredGraph(declaration.target, tuple(done.values()))
+
+
+def _desire(
+    job: DeclaredJob,
+    target: Target,
+    pins: Mapping[tuple[Address, str], Pinned],
+    done: Mapping[Address, DesiredJob],
+) -> DesiredJob:
+    training = pins[job.address, job.training.location]
+    validation = pins[job.address, job.validation.location] if job.validation else None
+    source: BaseModel | Pretuned | Upstream
+    if isinstance(job.source, ParentRef):
+        source = Upstream(
+            from_=str(job.source.address),
+            lineage=done[job.source.address].lineage,
+            checkpoint=job.source.checkpoint,
+        )
+    else:
+        source = job.source
+    recipe = Recipe(
+        method=job.method,
+        source=source,
+        training=training.dataset,
+        hyper_parameters=job.hyper_parameters,
+        project=target.project,
+        location=target.location,
+        encryption_key=job.encryption_key,
+        nonce=job.nonce,
+    )
+    return DesiredJob(
+        address=job.address,
+        recipe=recipe,
+        lineage=lineage(recipe),
+        training=training,
+        validation=validation,
+        last_checkpoint_only=job.last_checkpoint_only,
+        display_name=job.display_name,
+        service_account=job.service_account,
+        suspended=job.suspended,
+        metadata=job.metadata,
+        policy=job.policy,
+        where=job.where,
+    )
+
+
+def identical_jobs(graph: DesiredGraph) -> Iterator[Diagnostic]:
+    """Find addresses that ask for one and the same training: they would be one job."""
+    first: dict[str, DesiredJob] = {}
+    for job in graph.jobs:
+        earlier = first.setdefault(job.lineage, job)
+        if earlier is not job:
+            place = earlier.where
+            yield Diagnostic(
+                code="identical-jobs",
+                message=f"`{job.address}` asks for exactly the same training as "
+                f"`{earlier.address}`",
+                where=job.where,
+                notes=(f"`{earlier.address}` is at {place.path}:{place.line}:{place.column}",),
+                help="continue from it with `from:`, or give one of them a `nonce` to train twice",
+            )

@@ -1,0 +1,82 @@
+"""What changed between two recipes, field by field, for people. No decision reads it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deepdiff import DeepDiff
+
+from tuneops.core.fingerprint import decimal_text
+from tuneops.core.recipe import AtEpoch, AtStep, BaseModel, CheckpointRule, Pretuned, Recipe
+
+Plain = str | int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChange:
+    """One field; `before` or `after` is None where it is unset. The path is dotted."""
+
+    path: str
+    before: Plain
+    after: Plain
+
+
+def diff_recipes(before: Recipe, after: Recipe) -> tuple[FieldChange, ...]:
+    """The fields that differ, ordered by path."""
+    old, new = fields(before), fields(after)
+    difference = DeepDiff(old, new, view="tree", ignore_order=False)
+    paths = {
+        str(item.path(output_format="list")[0]) for group in difference.values() for item in group
+    }
+    return tuple(
+        FieldChange(path=path, before=old.get(path), after=new.get(path)) for path in sorted(paths)
+    )
+
+
+def fields(recipe: Recipe) -> Mapping[str, Plain]:
+    """A recipe as dotted paths in the words of the specs; unset fields are absent."""
+    hyper = recipe.hyper_parameters
+    values: dict[str, Plain] = {
+        "method": recipe.method.value,
+        **_source(recipe),
+        "training.uri": recipe.training.uri,
+        "training.crc32c": recipe.training.crc32c,
+        "training.size": recipe.training.size,
+        "hyperParameters.epochCount": hyper.epoch_count,
+        "hyperParameters.adapterSize": hyper.adapter_size,
+        "hyperParameters.learningRateMultiplier": decimal_text(hyper.learning_rate_multiplier)
+        if hyper.learning_rate_multiplier is not None
+        else None,
+        "hyperParameters.beta": decimal_text(hyper.beta) if hyper.beta is not None else None,
+        "project": recipe.project,
+        "location": recipe.location,
+        "encryptionKey": recipe.encryption_key,
+        "nonce": recipe.nonce,
+    }
+    return {path: value for path, value in values.items() if value is not None}
+
+
+def rule_text(rule: CheckpointRule) -> str:
+    """A checkpoint rule as a few words: `last`, `epoch 2`."""
+    match rule:
+        case "last" | "default":
+            return rule
+        case AtEpoch(epoch=epoch):
+            return f"epoch {epoch}"
+        case AtStep(step=step):
+            return f"step {step}"
+        case _:
+            return f"id {rule.id}"
+
+
+def _source(recipe: Recipe) -> dict[str, Plain]:
+    match recipe.source:
+        case BaseModel(base_model=name):
+            return {"baseModel": name}
+        case Pretuned(model=model, checkpoint=checkpoint):
+            return {"preTunedModel": model, "preTunedModel.checkpointId": checkpoint}
+        case upstream:
+            return {
+                "from": upstream.from_,
+                "from.lineage": upstream.lineage[:11],
+                "from.checkpoint": rule_text(upstream.checkpoint),
+            }

@@ -1,0 +1,253 @@
+"""What the lock says once it has seen the world: states, results, renames and retirements.
+
+Pure bookkeeping: it never decides that something should be bought or stopped.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from tuneops.core.desired import DesiredGraph, DesiredJob
+from tuneops.core.fingerprint import creation_key
+from tuneops.core.labels import read_note
+from tuneops.core.lock import Cause, Creation, EvidenceSet, Lock, LockedJob
+from tuneops.core.observed import Checkpoint, JobState, Observed, ObservedJob
+from tuneops.core.recipe import AtEpoch, AtStep, CheckpointRule, Pretuned, WithId
+
+Books = dict[str, dict[str, Creation]]
+
+
+def learn(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta) -> Lock:
+    """The lock as it ought to read now; the same lock when there is nothing to learn.
+
+    Adds jobs of ours that are desired and were not recorded, binds answers to intents, follows
+    states, moves creations to the address that wants them now, retires addresses that no spec
+    wants, forgets unwanted intents older than `settle`, and appoints `current`.
+    """
+    desk = _Desk(graph, lock, observed, settle)
+    desk.follow()
+    desk.bind()
+    desk.move()
+    desk.forget()
+    return desk.close()
+
+
+def updated(creation: Creation, job: ObservedJob) -> Creation:
+    """A creation with all that its job shows; `chosen` is the last checkpoint of a success."""
+    checkpoints = dict(job.checkpoints) or creation.checkpoints
+    succeeded = job.state is JobState.SUCCEEDED
+    return replace(
+        creation,
+        asked=None,
+        job=job.name,
+        state=job.state,
+        created=job.created,
+        ended=job.ended,
+        model=job.model or creation.model,
+        checkpoints=checkpoints,
+        chosen=last_checkpoint(checkpoints) if succeeded else creation.chosen,
+        billable_tokens=job.billable_tokens or creation.billable_tokens,
+        error=job.failure,
+    )
+
+
+def survivor(jobs: Iterable[ObservedJob]) -> ObservedJob:
+    """Of the jobs with one creation key, the one that counts.
+
+    The oldest that is live or succeeded, else the oldest: facts about the world only, so that no
+    two runners can choose differently once they have seen the same jobs.
+    """
+    ranked = sorted(jobs, key=lambda job: job.seniority)
+    useful = [job for job in ranked if not job.state.terminal or job.state is JobState.SUCCEEDED]
+    return (useful or ranked)[0]
+
+
+def last_checkpoint(checkpoints: Mapping[str, Checkpoint]) -> str | None:
+    """The id of the checkpoint with the most training steps."""
+    if not checkpoints:
+        return None
+    return max(checkpoints, key=lambda name: (checkpoints[name].step, len(name), name))
+
+
+def resolve_checkpoint(rule: CheckpointRule, parent: Creation, observed: Observed) -> str | None:
+    """The concrete checkpoint that a rule means in a finished parent; None if there is none."""
+    match rule:
+        case "last":
+            return last_checkpoint(parent.checkpoints)
+        case "default":
+            return _default_checkpoint(parent, observed)
+        case AtEpoch(epoch=epoch):
+            found = [name for name, item in parent.checkpoints.items() if item.epoch == epoch]
+        case AtStep(step=step):
+            found = [name for name, item in parent.checkpoints.items() if item.step == step]
+        case WithId(id=wanted):
+            found = [name for name in parent.checkpoints if name == wanted]
+    return min(found, default=None)
+
+
+def _default_checkpoint(parent: Creation, observed: Observed) -> str | None:
+    base, _, number = (parent.model or "").partition("@")
+    version = (observed.versions.get(base) or {}).get(number)
+    return version.default_checkpoint if version else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    address: str
+    retired: bool
+
+
+class _Desk:
+    """Working copies of the lock's books for the length of one `learn`."""
+
+    def __init__(
+        self, graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta
+    ) -> None:
+        self.graph = graph
+        self.lock = lock
+        self.observed = observed
+        self.settle = settle
+        self.wanted = {job.lineage: job for job in graph.jobs}
+        self.jobs: Books = {name: dict(job.creations) for name, job in lock.jobs.items()}
+        self.retired: Books = {name: dict(job.creations) for name, job in lock.retired.items()}
+        self.current = {
+            name: job.current for book in (lock.retired, lock.jobs) for name, job in book.items()
+        }
+        self.places: dict[str, _Place] = {}
+        for retired, books in ((True, self.retired), (False, self.jobs)):
+            for address, creations in books.items():
+                for key in creations:
+                    self.places[key] = _Place(address, retired)
+
+    def creations(self, key: str) -> dict[str, Creation]:
+        place = self.places[key]
+        return (self.retired if place.retired else self.jobs)[place.address]
+
+    def follow(self) -> None:
+        """Bring every recorded job up to date, found by its name."""
+        for key in self.places:
+            creations = self.creations(key)
+            job = self.observed.jobs.get(creations[key].job or "")
+            if job is not None:
+                creations[key] = updated(creations[key], job)
+
+    def bind(self) -> None:
+        """Bind jobs of ours to their creation key: to its intent, or as a new entry."""
+        target = self.graph.target
+        for (lineage, attempt), jobs in self.observed.owned(target.owner).items():
+            key = creation_key(
+                owner=target.owner,
+                project=target.project,
+                location=target.location,
+                lineage=lineage,
+                attempt=attempt,
+            )
+            job = survivor(jobs)
+            if key in self.places:
+                creations = self.creations(key)
+                if not creations[key].succeeded:
+                    creations[key] = updated(_renamed(creations[key], job), job)
+            elif lineage in self.wanted:
+                address = str(self.wanted[lineage].address)
+                creation = found(self.wanted[lineage], job)
+                self.jobs.setdefault(address, {})[key] = updated(creation, job)
+                self.places[key] = _Place(address, retired=False)
+
+    def move(self) -> None:
+        """Bring each desired lineage's creations to its address; retire what nobody wants."""
+        for key, place in list(self.places.items()):
+            job = self.wanted.get(self.creations(key)[key].lineage)
+            if job is not None and (place.retired or place.address != str(job.address)):
+                creation = self.creations(key).pop(key)
+                self.jobs.setdefault(str(job.address), {})[key] = creation
+                self.places[key] = _Place(str(job.address), retired=False)
+        for address in list(self.jobs):
+            if self.graph.find_text(address) is None:
+                self.retired.setdefault(address, {}).update(self.jobs.pop(address))
+        for address in list(self.retired):
+            if self.graph.find_text(address) is not None:
+                self.jobs.setdefault(address, {}).update(self.retired.pop(address))
+
+    def forget(self) -> None:
+        """Drop intents that nobody wants and that can no longer land."""
+        for books in (self.jobs, self.retired):
+            for creations in books.values():
+                for key, creation in list(creations.items()):
+                    if creation.lineage not in self.wanted and self._expired(creation):
+                        del creations[key]
+
+    def _expired(self, creation: Creation) -> bool:
+        return creation.unanswered and settled(creation.asked, self.observed.at, self.settle)
+
+    def close(self) -> Lock:
+        """The new lock."""
+        jobs = {
+            address: LockedJob(current=self._current(address, creations), creations=creations)
+            for address, creations in self.jobs.items()
+            if creations
+        }
+        retired = {
+            address: LockedJob(current=self._kept(address, creations), creations=creations)
+            for address, creations in self.retired.items()
+            if creations
+        }
+        number = self.lock.project_number or self._project_number()
+        return replace(self.lock, jobs=jobs, retired=retired, project_number=number)
+
+    def _current(self, address: str, creations: Mapping[str, Creation]) -> str | None:
+        job = self.graph.find_text(address)
+        done = [
+            (creation.attempt, key)
+            for key, creation in creations.items()
+            if job is not None and creation.lineage == job.lineage and creation.succeeded
+        ]
+        return min(done)[1] if done else self._kept(address, creations)
+
+    def _kept(self, address: str, creations: Mapping[str, Creation]) -> str | None:
+        current = self.current.get(address)
+        return current if current in creations else None
+
+    def _project_number(self) -> str | None:
+        for job in self.observed.jobs.values():
+            parts = job.name.split("/")
+            if len(parts) > 1 and parts[1].isdigit():
+                return parts[1]
+        return None
+
+
+def settled(asked: datetime | None, at: datetime, settle: timedelta) -> bool:
+    """Say whether a create sent then can no longer land; never, when it is not known when."""
+    return asked is not None and at - asked >= settle
+
+
+def found(desired: DesiredJob, job: ObservedJob) -> Creation:
+    """The entry for a job of ours that the lock did not know, written from its own marks."""
+    ownership, note = job.ownership, read_note(job.description)
+    assert ownership is not None, "only a job with our labels can be adopted"
+    source = None
+    if job.fields.pretuned_model and job.fields.checkpoint:
+        source = Pretuned(model=job.fields.pretuned_model, checkpoint=job.fields.checkpoint)
+    return Creation(
+        attempt=ownership.attempt,
+        lineage=ownership.lineage,
+        mark=ownership.mark,
+        recipe=desired.recipe,
+        evidence=evidence_of(desired),
+        policy=desired.policy,
+        source=source,
+        cause=Cause(commit=note.commit or None, dirty=note.dirty, plan=note.plan or None)
+        if note
+        else Cause(),
+    )
+
+
+def evidence_of(desired: DesiredJob) -> EvidenceSet:
+    """What is known of the bytes that a desired job names."""
+    validation = desired.validation.evidence if desired.validation else None
+    return EvidenceSet(training=desired.training.evidence, validation=validation)
+
+
+def _renamed(creation: Creation, job: ObservedJob) -> Creation:
+    if creation.job in (None, job.name):
+        return creation
+    return replace(creation, job=job.name, checkpoints={}, chosen=None, model=None, error=None)

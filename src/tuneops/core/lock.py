@@ -1,0 +1,160 @@
+"""What we asked for and what came of it: a ledger by creation key, in which nothing is overwritten.
+
+An entry without a job is an intent: asked for, answer not yet seen.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from tuneops.core.desired import Policy
+from tuneops.core.observed import Checkpoint, Failure, JobState
+from tuneops.core.recipe import SPELLING, Evidence, Pretuned, Recipe
+
+VERSION = 1
+"""Another value in a file is refused."""
+
+REVISION = 1
+"""A file of a newer revision is read, and written only after `lock upgrade`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why money was spent: the commit, whether specs differed from it, and the plan's digest."""
+
+    __pydantic_config__ = SPELLING
+    commit: str | None = None
+    dirty: bool = False
+    plan: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceSet:
+    """Evidence of the datasets of one creation."""
+
+    __pydantic_config__ = SPELLING
+    training: Evidence | None = None
+    validation: Evidence | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creation:
+    """One job that we asked the service to make."""
+
+    __pydantic_config__ = SPELLING
+    attempt: int
+    lineage: str
+    mark: str
+    recipe: Recipe
+    hash_version: int = 1
+    evidence: EvidenceSet = EvidenceSet()
+    policy: Policy = field(default_factory=Policy)
+    source: Pretuned | None = None
+    cause: Cause = Cause()
+    asked: datetime | None = None
+    """The service's clock when an unanswered create was sent; absent once the job is known."""
+    job: str | None = None
+    state: JobState | None = None
+    cancel_asked: bool | None = None
+    """Whether tuneops asked for this job to be cancelled."""
+    created: datetime | None = None
+    ended: datetime | None = None
+    model: str | None = None
+    checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
+    chosen: str | None = None
+    billable_tokens: int | None = None
+    error: Failure | None = None
+
+    @property
+    def unanswered(self) -> bool:
+        """Say whether the outcome of this creation is not known yet."""
+        return self.job is None
+
+    @property
+    def live(self) -> bool:
+        """Say whether the job exists and has not ended, as far as is recorded."""
+        return self.job is not None and (self.state is None or not self.state.terminal)
+
+    @property
+    def succeeded(self) -> bool:
+        """Say whether there is a model version to serve and to continue from."""
+        return self.state is JobState.SUCCEEDED and self.model is not None
+
+    @property
+    def endpoint(self) -> str | None:
+        """The endpoint of the chosen checkpoint, if it is deployed."""
+        checkpoint = self.checkpoints.get(self.chosen) if self.chosen else None
+        return checkpoint.endpoint if checkpoint else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedJob:
+    """All that was ever asked for at one address; `current` never points at unfinished work."""
+
+    __pydantic_config__ = SPELLING
+    current: str | None = None
+    creations: Mapping[str, Creation] = field(default_factory=dict)
+
+    @property
+    def result(self) -> Creation | None:
+        """The creation that serving code should use."""
+        return self.creations.get(self.current) if self.current else None
+
+    @property
+    def history(self) -> tuple[tuple[str, Creation], ...]:
+        """The creations with their keys, latest first: unanswered ones, then by service time."""
+
+        def age(item: tuple[str, Creation]) -> tuple[bool, float, str]:
+            key, creation = item
+            created = creation.created.timestamp() if creation.created else 0.0
+            return creation.unanswered, created, key
+
+        return tuple(sorted(self.creations.items(), key=age, reverse=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """The ledger of one environment."""
+
+    __pydantic_config__ = SPELLING
+    version: int = VERSION
+    revision: int = REVISION
+    workspace: str
+    environment: str
+    target: str
+    project: str
+    project_number: str | None = None
+    location: str
+    guard: str | None = None
+    jobs: Mapping[str, LockedJob] = field(default_factory=dict)
+    retired: Mapping[str, LockedJob] = field(default_factory=dict)
+
+    def at(self, address: str) -> LockedJob:
+        """What is recorded at an address, retired or not; empty where nothing is."""
+        return self.jobs.get(address) or self.retired.get(address) or LockedJob()
+
+    def creations(self) -> Iterator[tuple[str, str, Creation]]:
+        """Every creation with its address and key, retired ones too."""
+        for book in (self.jobs, self.retired):
+            for address, job in book.items():
+                for key, creation in job.creations.items():
+                    yield address, key, creation
+
+    def put(self, address: str, key: str, creation: Creation) -> "Lock":
+        """Record a creation at an address; other creations stay as they are."""
+        job = self.at(address)
+        job = replace(job, creations={**job.creations, key: creation})
+        if address in self.retired and address not in self.jobs:
+            return replace(self, retired={**self.retired, address: job})
+        return replace(self, jobs={**self.jobs, address: job})
+
+    def drop_intent(self, address: str, key: str) -> "Lock":
+        """Forget a creation that the service definitely refused, or that was never sent."""
+        job = self.jobs.get(address)
+        if job is None or key not in job.creations or not job.creations[key].unanswered:
+            return self
+        rest = {name: item for name, item in job.creations.items() if name != key}
+        jobs = {name: item for name, item in self.jobs.items() if name != address}
+        if rest or job.current:
+            jobs[address] = replace(job, creations=rest)
+        return replace(self, jobs=jobs)

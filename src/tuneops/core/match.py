@@ -1,0 +1,33 @@
+"""Whether a job is really the one that a recipe describes, by the fields that the recipe set.
+
+A label can be copied to another job; settings that differ give it away. Fields that the recipe left
+to the service are not compared, since the service fills them in. Source of the rule: semantics,
+section 12 (a cancel needs a matching recorded recipe).
+"""
+
+from tuneops.core.observed import ObservedJob
+from tuneops.core.recipe import BaseModel, Recipe
+
+
+def made_by(recipe: Recipe, job: ObservedJob) -> bool:
+    """Say whether the job shows what the recipe set. The data's URI is compared, not its bytes."""
+    shown = job.fields
+    hyper = recipe.hyper_parameters
+    source = recipe.source
+    pairs = [
+        (recipe.method.value, shown.method),
+        (recipe.training.uri, shown.training_uri),
+        (recipe.encryption_key, shown.encryption_key),
+    ]
+    if isinstance(source, BaseModel):
+        pairs.append((source.base_model, shown.base_model))
+    numbers = [
+        (hyper.epoch_count, shown.epoch_count),
+        (hyper.adapter_size, shown.adapter_size),
+    ]
+    continued = isinstance(source, BaseModel) == (shown.pretuned_model is None)
+    return (
+        continued
+        and all(want == have for want, have in pairs)
+        and all(want is None or want == have for want, have in numbers)
+    )

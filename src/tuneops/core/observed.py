@@ -1,0 +1,168 @@
+"""The world, as the service showed it at one instant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from tuneops.core.recipe import SPELLING, Dataset
+
+
+class JobState(StrEnum):
+    """States of the service without their prefix; one not listed here reads as UNKNOWN.
+
+    Source: enum JobState of the v1 API description. An unknown state is never terminal.
+    """
+
+    QUEUED = "QUEUED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLING = "CANCELLING"
+    CANCELLED = "CANCELLED"
+    PAUSED = "PAUSED"
+    EXPIRED = "EXPIRED"
+    UPDATING = "UPDATING"
+    PARTIALLY_SUCCEEDED = "PARTIALLY_SUCCEEDED"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def terminal(self) -> bool:
+        """Say whether the job has ended for good."""
+        return self in _TERMINAL
+
+
+_TERMINAL = frozenset(
+    {
+        JobState.SUCCEEDED,
+        JobState.FAILED,
+        JobState.CANCELLED,
+        JobState.EXPIRED,
+        JobState.PARTIALLY_SUCCEEDED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """One checkpoint of a model version; `endpoint` is empty until it is deployed."""
+
+    __pydantic_config__ = SPELLING
+    epoch: int
+    step: int
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a job ended badly: a google.rpc code and the service's words."""
+
+    __pydantic_config__ = SPELLING
+    code: int
+    message: str
+
+
+INFRASTRUCTURE_CODES = frozenset({8, 13, 14})
+"""google.rpc RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE: failures that another try may cure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ownership:
+    """What our labels on a job say."""
+
+    owner: str
+    address: str
+    lineage: str
+    attempt: int
+    mark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredFields:
+    """The fields of a job that its creator set, as the service shows them, for comparing."""
+
+    method: str | None = None
+    base_model: str | None = None
+    pretuned_model: str | None = None
+    checkpoint: str | None = None
+    training_uri: str | None = None
+    epoch_count: int | None = None
+    adapter_size: int | None = None
+    encryption_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedJob:
+    """One tuning job. `ownership` is None for a job that tuneops did not make."""
+
+    name: str
+    state: JobState
+    created: datetime
+    ended: datetime | None = None
+    ownership: Ownership | None = None
+    fields: DeclaredFields = DeclaredFields()
+    description: str = ""
+    display_name: str = ""
+    model: str | None = None
+    endpoint: str | None = None
+    checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
+    failure: Failure | None = None
+    billable_tokens: int | None = None
+    raw_state: str = ""
+
+    @property
+    def seniority(self) -> tuple[datetime, int, str]:
+        """The order that decides between twins: oldest first, then the smaller id.
+
+        Both never change, so two runners can disagree only about what they have seen.
+        """
+        last = self.name.rpartition("/")[2]
+        return (self.created, int(last) if last.isdigit() else 0, self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """One version of a model in the registry."""
+
+    name: str
+    display_name: str = ""
+    default_checkpoint: str | None = None
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What there is. `at` is the service's own clock, from the `Date` header of its answer.
+
+    `jobs` come from a complete list, and by name where the list did not show a recorded one.
+    `missing` were asked for by name and are not there. `versions` has an entry for each model that
+    was asked for: its versions by number, or None where the model is gone. `objects` has an entry
+    for each dataset in a bucket of the user's: what is there now, or None.
+    """
+
+    at: datetime
+    jobs: Mapping[str, ObservedJob]
+    listed: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
+    versions: Mapping[str, Mapping[str, ModelVersion] | None] = field(default_factory=dict)
+    objects: Mapping[str, Dataset | None] = field(default_factory=dict)
+
+    def has_version(self, model: str) -> bool:
+        """Say whether `…/models/55@2` is there, as far as was asked: not asked counts as there."""
+        base, _, version = model.partition("@")
+        if base not in self.versions:
+            return True
+        versions = self.versions[base]
+        return versions is not None and version in versions
+
+    def owned(self, owner: str) -> Mapping[tuple[str, int], tuple[ObservedJob, ...]]:
+        """Our jobs by (lineage, attempt), the senior one first."""
+        found: dict[tuple[str, int], list[ObservedJob]] = {}
+        for job in self.jobs.values():
+            if job.ownership is not None and job.ownership.owner == owner:
+                key = (job.ownership.lineage, job.ownership.attempt)
+                found.setdefault(key, []).append(job)
+        return {
+            key: tuple(sorted(jobs, key=lambda job: job.seniority)) for key, jobs in found.items()
+        }

@@ -1,0 +1,210 @@
+"""The decision, as a value: one line for each address and each job that must change.
+
+There is no update and no replace: the service has neither.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tuneops.core.diff import FieldChange
+from tuneops.core.drift import Drift
+
+
+class Action(StrEnum):
+    """What is done; each has a glyph of its own."""
+
+    KEEP = "keep"
+    WAIT = "wait"
+    ADOPT = "adopt"
+    CREATE = "create"
+    CONTINUE = "continue"
+    CANCEL = "cancel"
+    RETIRE = "retire"
+    POINT = "point"
+    HOLD = "hold"
+
+    @property
+    def buys(self) -> bool:
+        """Say whether the action makes a job, which costs money."""
+        return self in (Action.CREATE, Action.CONTINUE)
+
+
+class MoneyClass(StrEnum):
+    """What a line of the plan means for the bill."""
+
+    PAID = "paid"
+    FREE = "free"
+    BLOCKED = "blocked"
+
+
+class Reason(StrEnum):
+    """Why; a closed list, for people. Nothing may branch on a reason."""
+
+    IN_SYNC = "in-sync"
+    REUSED = "reused"
+    RENAMED = "renamed"
+    FOUND = "found"
+    RUNNING = "running"
+    PAUSED = "paused"
+    UNKNOWN_STATE = "unknown-state"
+    CANCELLING = "cancelling"
+    FINISHING = "finishing"
+    NO_MODEL_YET = "no-model-yet"
+    UNANSWERED = "unanswered"
+    FIRST_RUN = "first-run"
+    INPUTS_CHANGED = "inputs-changed"
+    PARENT_CHANGED = "parent-changed"
+    NEVER_MADE = "never-made"
+    RETRY = "retry"
+    WANTED_AGAIN = "wanted-again"
+    SUPERSEDED = "superseded"
+    DUPLICATE = "duplicate"
+    REMOVED = "removed"
+    FAILED = "failed"
+    PARTIAL_RESULT = "partial-result"
+    CANCELLED_ELSEWHERE = "cancelled-elsewhere"
+    JOB_GONE = "job-gone"
+    MISSING_ARTEFACT = "missing-artefact"
+    CHECKPOINT_MISSING = "checkpoint-missing"
+    PIN_MOVED = "pin-moved"
+    PIN_LOST = "pin-lost"
+    PARENT_BLOCKED = "parent-blocked"
+    SUSPENDED = "suspended"
+    NOT_KNOWN_HERE = "not-known-here"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One line of the plan."""
+
+    address: str
+    action: Action
+    reason: Reason
+    lineage: str | None = None
+    key: str | None = None
+    attempt: int = 0
+    job: str | None = None
+    model: str | None = None
+    after: str | None = None
+    """The address or job that must come to an end before this can happen."""
+    fields: tuple[FieldChange, ...] = ()
+
+    @property
+    def money(self) -> MoneyClass:
+        """What the line means for the bill."""
+        if self.action.buys:
+            return MoneyClass.PAID
+        return MoneyClass.BLOCKED if self.action is Action.HOLD else MoneyClass.FREE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All lines, desired addresses first, and the drift that was seen on the way."""
+
+    owner: str
+    environment: str
+    desired: Mapping[str, str]
+    """The lineage that each address asks for."""
+    retries: Mapping[str, int]
+    """How often each address may be tried again by policy."""
+    changes: tuple[Change, ...]
+    drift: tuple[Drift, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether there is nothing to do and nothing to wait for."""
+        return all(change.action is Action.KEEP for change in self.changes)
+
+    @property
+    def settled(self) -> bool:
+        """Say whether more ticks can change nothing: what is left needs a person, or nothing."""
+        still = (Action.WAIT, Action.ADOPT, Action.CREATE, Action.CONTINUE, Action.CANCEL)
+        return not any(change.action in still for change in self.changes)
+
+    @property
+    def buys(self) -> tuple[Change, ...]:
+        """The lines that cost money."""
+        return tuple(change for change in self.changes if change.action.buys)
+
+    @property
+    def cancels(self) -> tuple[Change, ...]:
+        """The lines that stop a running job."""
+        return tuple(change for change in self.changes if change.action is Action.CANCEL)
+
+    @property
+    def holds(self) -> tuple[Change, ...]:
+        """The lines that only a person can settle."""
+        return tuple(change for change in self.changes if change.action is Action.HOLD)
+
+    def counts(self) -> dict[str, int]:
+        """How many lines of each action, those without any left out."""
+        numbers: dict[str, int] = {}
+        for change in self.changes:
+            numbers[change.action.value] = numbers.get(change.action.value, 0) + 1
+        return numbers
+
+    def find(self, address: str) -> Change | None:
+        """The line that speaks of a desired address."""
+        lineage = self.desired.get(address)
+        for change in self.changes:
+            if change.address == address and change.lineage == lineage:
+                return change
+        return None
+
+    @property
+    def digest(self) -> str:
+        """A hash of what would be bought and cancelled, and for which recipes.
+
+        Never of texts, times, costs, commits or the tool's version: 32 hexadecimal digits.
+        """
+        meaning = {
+            "buys": sorted([c.address, c.action.value, c.lineage or ""] for c in self.buys),
+            "cancels": sorted(c.job or "" for c in self.cancels),
+            "desired": dict(self.desired),
+            "owner": self.owner,
+        }
+        text = json.dumps(["tuneops-plan-v1", meaning], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """The limits of what was approved: a promise, not a script."""
+
+    owner: str
+    desired: Mapping[str, str]
+    buys: Mapping[str, int]
+    """The highest attempt that may be bought, by address; the lineage is that of `desired`."""
+    cancels: frozenset[str]
+
+    @staticmethod
+    def of(plan: Plan) -> "Approval":
+        """Approve a plan: everything it announces, policy retries included, and no more."""
+        return Approval(
+            owner=plan.owner,
+            desired=dict(plan.desired),
+            buys={
+                change.address: change.attempt + plan.retries.get(change.address, 0)
+                for change in plan.buys
+            },
+            cancels=frozenset(change.job for change in plan.cancels if change.job),
+        )
+
+    def refusal(self, plan: Plan) -> str | None:
+        """Why a plan goes beyond what was approved, in words; None when it does not."""
+        if plan.owner != self.owner:
+            return f"it was made for `{self.owner}`, not for `{plan.owner}`"
+        for address in sorted({*self.desired, *plan.desired}):
+            if self.desired.get(address) != plan.desired.get(address):
+                return f"`{address}` asks for other training than it did then"
+        for change in plan.buys:
+            if change.attempt > self.buys.get(change.address, 0):
+                return f"`{change.address}` would be bought, which the plan did not say"
+        twins = {self.desired[address] for address in self.buys}
+        for change in plan.cancels:
+            if change.job not in self.cancels and change.lineage not in twins:
+                return f"`{change.job}` would be cancelled, which the plan did not say"
+        return None

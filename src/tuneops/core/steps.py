@@ -1,0 +1,179 @@
+"""The effects that are ready now. A step is data: it is executed, shown and tested elsewhere."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from tuneops.core.desired import DesiredJob, Policy
+from tuneops.core.diff import fields, rule_text
+from tuneops.core.labels import Note, describe, job_labels
+from tuneops.core.ledger import evidence_of, resolve_checkpoint
+from tuneops.core.lock import Cause, Creation
+from tuneops.core.observed import JobState, Ownership
+from tuneops.core.plan import Action, Change, Plan
+from tuneops.core.planner import View, parent_result
+from tuneops.core.recipe import Concrete, Pretuned, Upstream
+from tuneops.core.request import JobRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateJob:
+    """Buy the job of a change."""
+
+    change: Change
+    job: DesiredJob
+    source: Concrete
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelJob:
+    """Ask for a job of ours to stop."""
+
+    change: Change
+
+
+Step = CreateJob | CancelJob
+
+
+def ready_steps(plan: Plan, view: View) -> tuple[Step, ...]:
+    """What can be done in this tick: cancels first, then creates while there are free slots.
+
+    A superseded job is cancelled only when its replacement could begin; that one then begins when
+    the old job has ended.
+    """
+    gates = dict(_gates(plan, view))
+    cancels = [
+        CancelJob(change=change)
+        for change in plan.cancels
+        if change.job is not None and gates.get(change.job, "") is not None
+    ]
+    closed = {address for address in gates.values() if address}
+    free = _free_slots(view)
+    creates: list[CreateJob] = []
+    for change in plan.buys:
+        job = view.graph.find_text(change.address)
+        if job is None or change.after is not None or change.address in closed:
+            continue
+        if free is not None and len(creates) >= free:
+            break
+        creates.append(CreateJob(change=change, job=job, source=_concrete(view, job)))
+    return (*cancels, *creates)
+
+
+def _gates(plan: Plan, view: View) -> Iterator[tuple[str, str | None]]:
+    """For each live superseded job: the create that must wait for its end.
+
+    An empty text means that none does; None means that the job must not be cancelled yet, because
+    nothing could take its place.
+    """
+    for change in plan.changes:
+        stopping = change.action is Action.CANCEL or _stopping(change, view)
+        if change.job is None or not stopping:
+            continue
+        replacement = plan.find(change.address)
+        if replacement is None or replacement.lineage == change.lineage:
+            yield change.job, ""
+            continue
+        while replacement.after is not None:
+            above = plan.find(replacement.after)
+            assert above is not None, "a change waits for a desired address only"
+            replacement = above
+        if replacement.action.buys:
+            yield change.job, replacement.address
+        else:
+            yield change.job, None if replacement.action is Action.HOLD else ""
+
+
+def _stopping(change: Change, view: View) -> bool:
+    job = view.observed.jobs.get(change.job or "")
+    desired = view.graph.find_text(change.address)
+    superseded = desired is not None and desired.lineage != change.lineage
+    return bool(job and superseded and job.state is JobState.CANCELLING)
+
+
+def _free_slots(view: View) -> int | None:
+    limit = view.graph.target.concurrent_jobs
+    if limit is None:
+        return None
+    live = sum(1 for job in view.observed.jobs.values() if not job.state.terminal)
+    asked = sum(1 for _, _, creation in view.ledger.creations() if creation.unanswered)
+    return max(0, limit - live - asked)
+
+
+def _concrete(view: View, job: DesiredJob) -> Concrete:
+    source = job.recipe.source
+    if not isinstance(source, Upstream):
+        return source
+    parent = parent_result(view, job)
+    assert parent is not None and parent.model is not None, "a ready step has a finished parent"
+    checkpoint = resolve_checkpoint(source.checkpoint, parent, view.observed)
+    assert checkpoint is not None, "a ready step has a checkpoint to start from"
+    return Pretuned(model=parent.model, checkpoint=checkpoint)
+
+
+def intent(step: CreateJob, mark: str, cause: Cause) -> Creation:
+    """The ledger entry for a create that is about to be sent."""
+    return Creation(
+        attempt=step.change.attempt,
+        lineage=step.job.lineage,
+        mark=mark,
+        recipe=step.job.recipe,
+        evidence=evidence_of(step.job),
+        policy=step.job.policy,
+        source=step.source if isinstance(step.source, Pretuned) else None,
+        cause=cause,
+    )
+
+
+def request(step: CreateJob, owner: str, creation: Creation) -> JobRequest:
+    """The body that asks for the job, labels and machine line included."""
+    job = step.job
+    ownership = Ownership(
+        owner=owner,
+        address=str(job.address),
+        lineage=job.lineage,
+        attempt=creation.attempt,
+        mark=creation.mark,
+    )
+    return JobRequest(
+        method=job.recipe.method,
+        source=step.source,
+        training_uri=job.training.dataset.uri,
+        validation_uri=job.validation.dataset.uri if job.validation else None,
+        hyper_parameters=job.recipe.hyper_parameters,
+        last_checkpoint_only=job.last_checkpoint_only,
+        display_name=job.display_name,
+        description=describe(job.metadata.description, _note(job, creation)),
+        labels={**job.metadata.labels, **job_labels(ownership)},
+        encryption_key=job.recipe.encryption_key,
+        service_account=job.service_account,
+    )
+
+
+def _note(job: DesiredJob, creation: Creation) -> Note:
+    source = job.recipe.source
+    validation = job.validation.dataset if job.validation else None
+    prefix = "hyperParameters."
+    return Note(
+        attempt=creation.attempt,
+        training=(job.training.dataset.size, job.training.dataset.crc32c),
+        validation=(validation.size, validation.crc32c) if validation else None,
+        checkpoint_rule=rule_text(source.checkpoint) if isinstance(source, Upstream) else "",
+        declared=tuple(
+            path.removeprefix(prefix) for path in fields(job.recipe) if path.startswith(prefix)
+        ),
+        policy=tuple(_policy_words(job.policy)),
+        commit=creation.cause.commit or "",
+        dirty=creation.cause.dirty,
+        plan=creation.cause.plan or "",
+    )
+
+
+def _policy_words(policy: Policy) -> Iterator[str]:
+    plain: Mapping[str, tuple[object, object]] = {
+        "retry": (policy.retry.limit, Policy().retry.limit),
+        "onSupersede": (policy.on_supersede, Policy().on_supersede),
+        "onRemove": (policy.on_remove, Policy().on_remove),
+    }
+    for name, (value, default) in plain.items():
+        if value != default:
+            yield f"{name}={value}"

@@ -1,0 +1,160 @@
+"""Perform one step, safely: the creation protocol's effects, and a cancel that is written down.
+
+The protocol decides the order (`core.creation`); this module only does what it is told.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, assert_never
+
+from tuneops.core.creation import (
+    CheckData,
+    Contended,
+    DataState,
+    Effect,
+    Forget,
+    Found,
+    Held,
+    ListJobs,
+    Made,
+    Order,
+    Outcome,
+    PostJob,
+    ProveMemory,
+    ReadClaim,
+    Refusal,
+    Remember,
+    Silence,
+    SwapClaim,
+    Unknown,
+    create,
+)
+from tuneops.core.desired import Pinned
+from tuneops.core.lock import Creation, Lock
+from tuneops.core.steps import CancelJob
+from tuneops.engine.pins import ReadFile
+from tuneops.engine.ports import ClaimStore, ObjectStore, TuningService
+from tuneops.errors import Rejected, Unanswered
+
+
+class Memory(Protocol):
+    """What survives a crash of this process on this machine: a journal beside the specs."""
+
+    def prove(self) -> None:
+        """Show that journal and lock can be written now; DiskError when they cannot."""
+        ...
+
+    def remember(self, address: str, key: str, creation: Creation) -> None:
+        """Put an entry on disk; it is there when this returns."""
+        ...
+
+    def forget(self, address: str, key: str) -> None:
+        """Put on disk that an intent came to nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """Everything that an effect may touch."""
+
+    service: TuningService
+    objects: ObjectStore
+    claims: ClaimStore
+    memory: Memory
+    read_file: ReadFile
+    file: Callable[[str], Path]
+    """Where a dataset of the project lies on disk."""
+    progress: Callable[[str], None]
+    """Say what takes its time, such as an upload."""
+
+
+def create_job(order: Order, hands: Hands) -> Outcome:
+    """Run the creation protocol for one order.
+
+    Faults of reads and of local writes pass through: the next tick looks at the world again.
+    """
+    protocol = create(order)
+    answer: object = None
+    while True:
+        try:
+            effect = protocol.send(answer)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+        answer = perform(effect, hands)
+
+
+def perform(effect: Effect, hands: Hands) -> object:
+    """Do one effect and give back its answer, as the effect's docstring says."""
+    match effect:
+        case CheckData(pinned):
+            return _check_data(pinned, hands)
+        case ReadClaim(key):
+            return hands.claims.read(key)
+        case SwapClaim(claim, expected):
+            return hands.claims.swap(claim, expected)
+        case ListJobs():
+            listing = hands.service.list_jobs()
+            return listing.at, listing.jobs
+        case ProveMemory():
+            hands.memory.prove()
+        case Remember(address, key, creation):
+            hands.memory.remember(address, key, creation)
+        case Forget(address, key):
+            hands.memory.forget(address, key)
+        case PostJob(request):
+            try:
+                return hands.service.create_job(request)
+            except Rejected as refusal:
+                return Refusal(refusal.message, refusal.notes, busy=refusal.status == 429)
+            except Unanswered as silence:
+                return Silence(silence.message)
+        case _:
+            assert_never(effect)
+    return None
+
+
+def _check_data(pinned: Pinned, hands: Hands) -> DataState:
+    there = hands.objects.describe(pinned.dataset.uri)
+    if there is None and pinned.file is not None:
+        local = hands.read_file(pinned.file)
+        if local is None or not local.dataset.same_bytes(pinned.dataset):
+            return "gone" if local is None else "moved"
+        hands.progress(f"uploading {pinned.file}")
+        there = hands.objects.upload(hands.file(pinned.file), pinned.dataset.uri)
+    if there is None:
+        return "gone"
+    return "ready" if there.dataset.same_bytes(pinned.dataset) else "moved"
+
+
+def cancel_job(step: CancelJob, ledger: Lock, hands: Hands) -> Refusal | None:
+    """Ask for a job to stop, after writing down that it was us who asked."""
+    assert step.change.job is not None, "a cancel names its job"
+    for address, key, creation in ledger.creations():
+        if creation.job == step.change.job:
+            hands.memory.remember(address, key, replace(creation, cancel_asked=True))
+    try:
+        hands.service.cancel_job(step.change.job)
+    except Rejected as refusal:
+        return Refusal(refusal.message, refusal.notes)
+    return None
+
+
+def exit_code(outcome: Outcome) -> int:
+    """What one outcome means for the command's exit code (`tuneops help exit-codes`)."""
+    match outcome:
+        case Made() | Found():
+            return 0
+        case Unknown():
+            return 7
+        case Held(why="unanswered" | "not-listed"):
+            return 7
+        case Held():
+            return 3
+        case Contended():
+            return 6
+        case Refusal(busy=busy):
+            return 6 if busy else 1
+        case _:
+            assert_never(outcome)

@@ -1,0 +1,98 @@
+"""What the engine needs from the world. Docstrings are contracts: cost, errors, retry safety."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from tuneops.core.claim import Claim
+from tuneops.core.observed import Checkpoint, ModelVersion, ObservedJob
+from tuneops.core.recipe import Dataset, Evidence
+from tuneops.core.request import JobRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A complete pass over the jobs of one location, and the service's clock at its end."""
+
+    at: datetime
+    jobs: tuple[ObservedJob, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """An object's content as its store describes it."""
+
+    dataset: Dataset
+    evidence: Evidence
+
+
+class TuningService(Protocol):
+    """Tuning jobs of one project and location."""
+
+    def list_jobs(self) -> Listing:
+        """Every job, to the last page, or Unavailable: never a partial view. Safe to repeat."""
+        ...
+
+    def get_job(self, name: str) -> ObservedJob | None:
+        """One job by name; None when the service says that it is not there. Safe to repeat."""
+        ...
+
+    def create_job(self, request: JobRequest) -> ObservedJob:
+        """Ask for one job with exactly one POST, on a connection of its own, never repeated.
+
+        Rejected: nothing was made. Unanswered: it may have been made; look for its labels.
+        """
+        ...
+
+    def cancel_job(self, name: str) -> None:
+        """Ask for a job to be cancelled; best effort, the job may still succeed. Repeatable."""
+        ...
+
+
+class ModelRegistry(Protocol):
+    """Versions and checkpoints of tuned models. Both are reads and safe to repeat."""
+
+    def list_versions(self, model: str) -> Mapping[str, ModelVersion] | None:
+        """The versions of `…/models/55` by number; None when the model is not there."""
+        ...
+
+    def list_checkpoints(self, version: str) -> Mapping[str, Checkpoint]:
+        """The checkpoints of `…/models/55@2` by id; empty when the version is not there."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """Objects that datasets live in."""
+
+    def describe(self, uri: str) -> StoredObject | None:
+        """Metadata of `gs://bucket/object`, without reading it; None when it is not there."""
+        ...
+
+    def upload(self, file: Path, uri: str) -> StoredObject:
+        """Put a file there if nothing is there yet; otherwise describe what is. Repeatable."""
+        ...
+
+
+class ClaimStore(Protocol):
+    """The creation guard: one record per creation key, changed by compare-and-swap only."""
+
+    def read(self, key: str) -> tuple[Claim, str] | None:
+        """The record and its generation, or None when there is none."""
+        ...
+
+    def swap(self, claim: Claim, expected: str | None) -> str | None:
+        """Write the record if its generation is still `expected` (None: not there at all).
+
+        Gives the new generation, or None when somebody else wrote first.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """Waiting. What time it is, is the service's to say."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let so many seconds pass (virtual ones on the embedded emulator)."""
+        ...

@@ -1,0 +1,313 @@
+"""The tick and the loop: look at the whole world, decide, do what is ready now, write it down.
+
+Level, not edge: nothing is carried from one tick to the next but the lock on disk, so a run that is
+killed at any instruction is continued by the next one.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Protocol
+
+from tuneops.core.creation import Held, Made, Order, Outcome, Refusal, Unknown
+from tuneops.core.desired import DesiredGraph
+from tuneops.core.lock import Cause, Lock
+from tuneops.core.plan import Action, Approval, Change, Plan
+from tuneops.core.planner import View, look, make_plan
+from tuneops.core.steps import CancelJob, CreateJob, Step, intent, ready_steps, request
+from tuneops.engine.execute import Hands, cancel_job, create_job, exit_code
+from tuneops.engine.observe import observe
+from tuneops.engine.ports import Clock, ModelRegistry
+from tuneops.errors import Stale
+
+
+class LockStore(Protocol):
+    """The lock on disk, together with what the journal adds to it."""
+
+    def load(self) -> Lock:
+        """The union of file and journal; LockDamaged when the file cannot be trusted."""
+        ...
+
+    def save(self, lock: Lock) -> bool:
+        """Write the lock if it says anything new, and say whether it did.
+
+        Busy when somebody wrote since it was loaded.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to one job, for people who watch."""
+
+    address: str
+    event: str
+    detail: str = ""
+    job: str | None = None
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The ports of one run."""
+
+    hands: Hands
+    registry: ModelRegistry
+    locks: LockStore
+    clock: Clock
+    watch: Callable[[Event], None]
+    new_mark: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a run is allowed to do, and in whose name."""
+
+    approval: Approval | None
+    """The limits; None approves whatever the first tick's plan says."""
+    cause: Cause
+    runner: str
+    settle: timedelta
+    may_cancel: bool
+    only_free: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """What one round saw and did."""
+
+    plan: Plan
+    view: View
+    lock: Lock
+    """The lock as it was written at the end."""
+    outcomes: tuple[tuple[Change, Outcome | None], ...]
+    wrote: bool
+
+    @property
+    def made(self) -> int:
+        """How many jobs this round made."""
+        return sum(1 for _, outcome in self.outcomes if isinstance(outcome, Made))
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run did; `ticks` is never empty once the first round is over."""
+
+    ticks: list[Tick] = field(default_factory=list)
+    timed_out: bool = False
+
+    @property
+    def last(self) -> Tick:
+        """The latest round."""
+        return self.ticks[-1]
+
+    @property
+    def outcomes(self) -> list[tuple[Change, Outcome | None]]:
+        """All that was done, in order."""
+        return [item for tick in self.ticks for item in tick.outcomes]
+
+    def codes(self) -> set[int]:
+        """Every exit code that some outcome calls for."""
+        return {exit_code(outcome) for _, outcome in self.outcomes if outcome is not None}
+
+
+def survey(graph: DesiredGraph, world: World, settle: timedelta) -> View:
+    """Look at lock and world without changing either."""
+    lock = world.locks.load()
+    hands = world.hands
+    observed = observe(
+        graph, lock, service=hands.service, registry=world.registry, objects=hands.objects
+    )
+    return look(graph, lock, observed, settle)
+
+
+def tick(
+    graph: DesiredGraph, world: World, terms: Terms, refused: frozenset[str] = frozenset()
+) -> Tick:
+    """One round. `refused` are creation keys that this run does not try again.
+
+    Stale when the plan goes beyond the approved limits, before anything is done.
+    """
+    view = survey(graph, world, terms.settle)
+    plan = make_plan(view)
+    if terms.approval is not None and (why := terms.approval.refusal(plan)):
+        raise Stale(
+            f"the plan that was approved is out of date: {why}",
+            notes=("nothing was bought in this round",),
+            help="run `tuneops plan` and have it approved again",
+        )
+    for event in transitions(view.before, view.ledger):
+        world.watch(event)
+    wrote = world.locks.save(view.ledger)
+    lock = view.ledger
+    outcomes: list[tuple[Change, Outcome | None]] = []
+    for step in ready_steps(plan, view):
+        if not _permitted(step, terms, refused):
+            continue
+        outcome = _execute(step, view, lock, world, terms, plan)
+        outcomes.append((step.change, outcome))
+        lock = _fold(lock, step, outcome)
+    wrote = world.locks.save(lock) or wrote
+    return Tick(plan=plan, view=view, lock=lock, outcomes=tuple(outcomes), wrote=wrote)
+
+
+def _permitted(step: Step, terms: Terms, refused: frozenset[str]) -> bool:
+    if isinstance(step, CancelJob):
+        return terms.may_cancel
+    return not terms.only_free and step.change.key not in refused
+
+
+def _execute(
+    step: Step, view: View, lock: Lock, world: World, terms: Terms, plan: Plan
+) -> Outcome | None:
+    change = step.change
+    if isinstance(step, CancelJob):
+        refusal = cancel_job(step, lock, world.hands)
+        if refusal is None:
+            world.watch(Event(address=change.address, event="cancelling", job=change.job))
+        return refusal
+    order = _order(step, view, world, terms, plan)
+    outcome = create_job(order, world.hands)
+    world.watch(_told(change, outcome))
+    return outcome
+
+
+def _order(step: CreateJob, view: View, world: World, terms: Terms, plan: Plan) -> Order:
+    owner = view.graph.target.owner
+    cause = replace(terms.cause, plan=terms.cause.plan or plan.digest)
+    creation = intent(step, world.new_mark(), cause)
+    assert step.change.key is not None, "a create has a key"
+    validation = (step.job.validation,) if step.job.validation else ()
+    return Order(
+        address=str(step.job.address),
+        key=step.change.key,
+        owner=owner,
+        creation=creation,
+        request=request(step, owner, creation),
+        datasets=(step.job.training, *validation),
+        runner=terms.runner,
+        at=view.observed.at,
+        settle=terms.settle,
+    )
+
+
+def _fold(lock: Lock, step: Step, outcome: Outcome | None) -> Lock:
+    """The lock with what came of a step."""
+    key = step.change.key
+    if isinstance(step, CancelJob):
+        if outcome is not None:
+            return lock
+        for address, name, creation in lock.creations():
+            if creation.job == step.change.job:
+                return lock.put(address, name, replace(creation, cancel_asked=True))
+        return lock
+    assert key is not None, "a create has a key"
+    match outcome:
+        case Made(creation) | Unknown(creation, _):
+            return lock.put(step.change.address, key, creation)
+        case Refusal():
+            return lock.drop_intent(step.change.address, key)
+        case _:
+            return lock
+
+
+def _told(change: Change, outcome: Outcome) -> Event:
+    names = {
+        "Made": "submitted",
+        "Found": "found",
+        "Refusal": "refused",
+        "Unknown": "unanswered",
+        "Held": "held",
+        "Contended": "busy",
+    }
+    job = None
+    if isinstance(outcome, Made):
+        job = outcome.creation.job
+        detail = (job or "").rpartition("/tuningJobs/")[2]
+        detail = f"tuningJobs/{detail}"
+    else:
+        detail = getattr(outcome, "message", "") or getattr(outcome, "job", "")
+    return Event(
+        address=change.address,
+        event=names[type(outcome).__name__],
+        detail=detail,
+        job=job,
+        attempt=change.attempt,
+    )
+
+
+def transitions(before: Lock, after: Lock) -> Iterator[Event]:
+    """What the jobs of the lock did between two looks."""
+    known = {key: creation for _, key, creation in before.creations()}
+    for address, key, creation in after.creations():
+        earlier = known.get(key)
+        state = creation.state
+        same = earlier is not None and earlier.state is state
+        grown = earlier is not None and len(creation.checkpoints) > len(earlier.checkpoints)
+        if state is None or (same and not grown):
+            continue
+        detail = ""
+        if creation.error is not None:
+            detail = creation.error.message
+        elif creation.succeeded and creation.model:
+            detail = f"models/{creation.model.rpartition('/models/')[2]}"
+            if creation.chosen:
+                detail += f", checkpoint {creation.chosen}"
+        elif creation.checkpoints:
+            detail = f"checkpoint {len(creation.checkpoints)}"
+        yield Event(
+            address=address,
+            event=state.value.lower(),
+            detail=detail,
+            job=creation.job,
+            attempt=creation.attempt,
+        )
+
+
+def converge(
+    graph: DesiredGraph,
+    world: World,
+    terms: Terms,
+    report: Report,
+    *,
+    timeout: timedelta,
+    poll: timedelta = timedelta(seconds=60),
+) -> None:
+    """Repeat ticks until nothing is left to do or to wait for, or until the time is up.
+
+    The time is counted in what was slept; `report` holds each round as soon as it is over.
+    """
+    waited = timedelta()
+    refused: set[str] = set()
+    while True:
+        done = tick(graph, world, terms, frozenset(refused))
+        report.ticks.append(done)
+        if terms.approval is None:
+            terms = replace(terms, approval=Approval.of(done.plan))
+        refused |= {change.key or "" for change, outcome in done.outcomes if _final(outcome)}
+        if _over(done, refused):
+            return
+        if waited >= timeout:
+            report.timed_out = True
+            return
+        world.clock.sleep(poll.total_seconds())
+        waited += poll
+
+
+def _final(outcome: Outcome | None) -> bool:
+    """Say whether this run must not try again: a refusal, or data that is not what was planned."""
+    moved = isinstance(outcome, Held) and outcome.why in ("pin-moved", "pin-lost")
+    return isinstance(outcome, Refusal) or moved
+
+
+def _over(done: Tick, refused: set[str]) -> bool:
+    """Say whether another round could find anything new."""
+    if done.plan.settled:
+        return True
+    waiting = (Action.WAIT, Action.ADOPT, Action.CANCEL)
+    if any(change.action in waiting for change in done.plan.changes):
+        return False
+    hopeful = [
+        change for change in done.plan.buys if change.key not in refused and change.after is None
+    ]
+    return not hopeful

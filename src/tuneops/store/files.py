@@ -1,0 +1,97 @@
+"""Write a file so that it is whole at every instant, and read only what is really a file."""
+
+import contextlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from tuneops.errors import DiskError
+
+LIMIT = 64 * 1024 * 1024
+"""The largest lock, journal, claim or plan that is read, in bytes."""
+
+
+class NotARegularFileError(Exception):
+    """The path is a link, a directory, a pipe or a device."""
+
+
+def read(path: Path) -> bytes | None:
+    """The bytes of a regular file; None when there is nothing. Links are not followed."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as fault:
+        if path.is_symlink() or path.is_dir():
+            raise NotARegularFileError(path) from fault
+        raise DiskError(f"`{path}` cannot be read: {fault.strerror}") from fault
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotARegularFileError(path)
+        return file.read(LIMIT + 1)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Replace a file in one step: a reader sees the old bytes or the new, after a crash too.
+
+    DiskError when that cannot be done; the old file is then untouched.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as fault:
+        raise DiskError(f"cannot write `{path}`: {fault.strerror}") from fault
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(descriptor, 0o644)
+            os.fsync(descriptor)
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as fault:
+        raise DiskError(f"cannot write `{path}`: {fault.strerror}") from fault
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def append(path: Path, line: bytes) -> None:
+    """Add a line to a file, on disk when this returns; DiskError when that cannot be done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            if os.write(descriptor, line) != len(line):
+                raise DiskError(f"cannot write `{path}`: the disk took only a part of the line")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if new:
+            sync_folder(path.parent)
+    except OSError as fault:
+        raise DiskError(f"cannot write `{path}`: {fault.strerror}") from fault
+
+
+def remove(path: Path) -> None:
+    """Take a file away, if it is there, for good."""
+    try:
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except FileNotFoundError:
+        return
+    except OSError as fault:
+        raise DiskError(f"cannot remove `{path}`: {fault.strerror}") from fault
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's entries on disk, so that a rename survives a crash."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,100 @@
+"""The journal: what was asked and answered since the lock was last written, a line each.
+
+A line is on disk before the POST that it announces. A torn last line is what a crash leaves behind:
+whatever it would have announced was not sent yet, or is announced by the line before it.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from tuneops.core.lock import Creation, Lock
+from tuneops.core.recipe import SPELLING
+from tuneops.diagnostics import Diagnostic
+from tuneops.errors import LockDamaged
+from tuneops.store import files, strict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One fact: an entry as it stands, or that it came to nothing."""
+
+    __pydantic_config__ = SPELLING
+    address: str
+    key: str
+    creation: Creation | None = None
+
+
+class Journal:
+    """An append-only file beside the emulator's state; empty whenever the lock says it all."""
+
+    def __init__(self, folder: Path, environment: str) -> None:
+        self.path = folder / f"journal.{environment}.jsonl"
+
+    def remember(self, address: str, key: str, creation: Creation) -> None:
+        """Put an entry on disk."""
+        self._append(Line(address=address, key=key, creation=creation))
+
+    def forget(self, address: str, key: str) -> None:
+        """Put on disk that an intent came to nothing."""
+        self._append(Line(address=address, key=key))
+
+    def prove(self) -> None:
+        """Show that a line can be written now: an empty one says nothing."""
+        files.append(self.path, b"\n")
+
+    def replay(self, lock: Lock) -> Lock:
+        """The lock with all that the journal adds to it; an answer is never undone."""
+        for line in self._lines():
+            known = lock.at(line.address).creations.get(line.key)
+            if line.creation is None:
+                lock = lock.drop_intent(line.address, line.key)
+            elif known is None or known.unanswered or line.creation.cancel_asked:
+                lock = lock.put(line.address, line.key, line.creation)
+        return lock
+
+    def clear(self) -> None:
+        """Empty the journal: the lock holds everything that it said."""
+        if self.path.exists():
+            files.remove(self.path)
+
+    def _append(self, line: Line) -> None:
+        value = _adapter().dump_python(line, mode="json", by_alias=True, exclude_none=True)
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        files.append(self.path, text.encode() + b"\n")
+
+    def _lines(self) -> list[Line]:
+        content = files.read(self.path) or b""
+        *whole, torn = content.split(b"\n")
+        lines = []
+        for number, text in enumerate(whole, start=1):
+            if not text:
+                continue
+            try:
+                lines.append(_adapter().validate_python(strict.loads(text.decode())))
+            except (UnicodeDecodeError, strict.DamagedError, ValidationError) as fault:
+                if number == len(whole) and not torn:
+                    break
+                raise _damaged(self.path, number) from fault
+        return lines
+
+
+def _damaged(path: Path, number: int) -> LockDamaged:
+    return LockDamaged(
+        (
+            Diagnostic(
+                code="journal-damaged",
+                message=f"line {number} of `{path.parent.name}/{path.name}` cannot be read",
+                help="it records creates that the lock may not know; keep a copy, remove it, and "
+                "the next `tuneops apply` finds the jobs by their labels",
+            ),
+        )
+    )
+
+
+@cache
+def _adapter() -> TypeAdapter[Line]:
+    return TypeAdapter(Line)

@@ -1,0 +1,204 @@
+"""The lock on disk: JSON with sorted keys, replaced in one step, never written when nothing is new.
+
+A file that cannot be trusted (empty, cut off, with merge markers, with a key twice) is damaged. It
+is never taken for "no lock": that would buy everything again.
+"""
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from tuneops.core.desired import Target
+from tuneops.core.lock import REVISION, VERSION, Lock
+from tuneops.diagnostics import Diagnostic, SourceRef
+from tuneops.errors import Busy, LockDamaged
+from tuneops.store import files, strict
+from tuneops.store.journal import Journal
+
+MARKERS = (b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")
+
+
+def lock_path(root: Path, environment: str) -> Path:
+    """Where an environment's lock lies."""
+    return root / "specs" / f"tuneops.{environment}.lock.json"
+
+
+def empty_lock(target: Target) -> Lock:
+    """The lock of an environment in which nothing was ever asked for."""
+    return Lock(
+        workspace=target.workspace,
+        environment=target.environment,
+        target=target.provider,
+        project=target.project,
+        location=target.location,
+        guard="local",
+    )
+
+
+def dump(lock: Lock) -> bytes:
+    """The one spelling of a lock: the same lock gives the same bytes, on every machine."""
+    value = _adapter().dump_python(lock, mode="json", by_alias=True, exclude_none=True)
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def parse(content: bytes, shown: str) -> Lock:
+    """Read a lock; LockDamaged, with the line, when it cannot be trusted. `shown` names the file.
+
+    A version other than ours is refused, and so is a revision newer than ours.
+    """
+    _refuse_damage(content, shown)
+    try:
+        value = strict.loads(content.decode())
+    except (UnicodeDecodeError, strict.DamagedError) as fault:
+        raise _damaged(shown, str(fault)) from fault
+    if not isinstance(value, dict) or value.get("version") != VERSION:
+        found = value.get("version") if isinstance(value, dict) else None
+        raise _damaged(shown, f"its version is {found!r}, this tuneops reads version {VERSION}")
+    revision = value.get("revision")
+    if isinstance(revision, int) and revision > REVISION:
+        raise LockDamaged(
+            (
+                Diagnostic(
+                    code="lock-newer",
+                    message=f"`{shown}` has revision {revision}, this tuneops reads {REVISION}",
+                    where=SourceRef(path=shown, line=1, column=1),
+                    help="use the tuneops that wrote it, or a newer one",
+                ),
+            )
+        )
+    try:
+        return _adapter().validate_python(value)
+    except ValidationError as fault:
+        first = fault.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise _damaged(shown, f"{place}: {first['msg']}") from fault
+
+
+class LockFile:
+    """The lock of one environment, with its journal; one at a time in a checkout."""
+
+    def __init__(self, root: Path, target: Target, journal: Journal) -> None:
+        self.path = lock_path(root, target.environment)
+        self.shown = self.path.relative_to(root).as_posix()
+        self._target = target
+        self._journal = journal
+        self._read: bytes | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Say whether anything lies where the lock belongs."""
+        return self.path.exists() or self.path.is_symlink()
+
+    def load(self) -> Lock:
+        """The union of file and journal, for this target only."""
+        try:
+            self._read = files.read(self.path)
+        except files.NotARegularFileError as fault:
+            raise _damaged(self.shown, "it is not a regular file") from fault
+        lock = empty_lock(self._target)
+        if self._read is not None:
+            lock = parse(self._read, self.shown)
+            self._check_owner(lock)
+        return self._journal.replay(lock)
+
+    def save(self, lock: Lock) -> bool:
+        """Write the lock if it differs from what was loaded; then the journal is not needed."""
+        content = dump(lock)
+        new = content != self._read
+        if self._read is None and lock == replace(
+            empty_lock(self._target), project_number=lock.project_number
+        ):
+            new = False
+        if new:
+            if files.read(self.path) != self._read:
+                raise Busy(
+                    f"`{self.shown}` was changed by somebody else during this run",
+                    notes=("what this run learned is in its journal",),
+                    help="run the command again",
+                )
+            files.write(self.path, content)
+            self._read = content
+        self._journal.clear()
+        return new
+
+    def prove(self) -> None:
+        """Show that journal and lock could be written now."""
+        self._journal.prove()
+        probe = self.path.with_name(f".{self.path.name}.probe")
+        files.write(probe, b"")
+        files.remove(probe)
+
+    def _check_owner(self, lock: Lock) -> None:
+        target = self._target
+        pairs = [
+            ("workspace", lock.workspace, target.workspace),
+            ("environment", lock.environment, target.environment),
+            ("target", lock.target, target.provider),
+            ("project", lock.project, target.project),
+            ("location", lock.location, target.location),
+        ]
+        wrong = [(name, have, want) for name, have, want in pairs if have != want]
+        if wrong:
+            raise LockDamaged(
+                (
+                    Diagnostic(
+                        code="lock-of-another-target",
+                        message=f"`{self.shown}` belongs to another target",
+                        where=SourceRef(path=self.shown, line=1, column=1),
+                        notes=tuple(
+                            f"{name} is `{have}` in the lock and `{want}` in the specs"
+                            for name, have, want in wrong
+                        ),
+                        help="give the changed target an environment of its own",
+                    ),
+                )
+            )
+
+
+def _refuse_damage(content: bytes, shown: str) -> None:
+    if not content.strip():
+        raise _damaged(shown, "it is empty")
+    if len(content) > files.LIMIT:
+        raise _damaged(shown, f"it is larger than {files.LIMIT} bytes")
+    for number, line in enumerate(content.splitlines(), start=1):
+        if line.startswith(MARKERS):
+            raise LockDamaged(
+                (
+                    Diagnostic(
+                        code="lock-conflict",
+                        message=f"`{shown}` has merge conflicts",
+                        where=SourceRef(
+                            path=shown, line=number, column=1, length=7, excerpt=_text(line)
+                        ),
+                        help="keep both sides' entries, remove the markers, and run "
+                        "`tuneops lock check`",
+                    ),
+                )
+            )
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace")
+
+
+def _damaged(shown: str, why: str) -> LockDamaged:
+    return LockDamaged(
+        (
+            Diagnostic(
+                code="lock-damaged",
+                message=f"`{shown}` is damaged: {why}",
+                where=SourceRef(path=shown, line=1, column=1),
+                notes=("it is not taken for a missing lock, which would buy everything again",),
+                help=f"restore it with `git checkout -- {shown}`; if there is no good copy, remove "
+                "it, and the next `tuneops apply` finds the jobs by their labels",
+            ),
+        )
+    )
+
+
+@cache
+def _adapter() -> TypeAdapter[Lock]:
+    return TypeAdapter(Lock)
