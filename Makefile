@@ -1,0 +1,51 @@
+# `make demo` and `make test` do all their set-up: Python 3.11 or newer, git and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check unit lint types contracts workflows format clean
+
+help: ## Print the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tuneops needs Python 3.11 or newer")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(READY) ## Only set up
+
+demo: $(READY) ## Run the sample specs on the built-in emulator
+	@$(BIN)/tuneops demo
+
+test: check unit ## Lint, types, import contracts and all tests
+
+check: lint types contracts workflows ## All but the tests
+
+lint: $(READY) ## Style
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+
+types: $(READY) ## Types
+	$(BIN)/mypy
+
+contracts: $(READY) ## Who may import whom
+	$(BIN)/lint-imports --no-cache
+
+workflows: $(READY) ## The workflow files
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet --pedantic .github/workflows
+
+unit: $(READY) ## All tests
+	$(BIN)/python -m pytest
+
+format: $(READY) ## Put the code into form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove what was set up
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

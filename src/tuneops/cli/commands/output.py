@@ -1,0 +1,68 @@
+"""`tuneops output`: one result, for scripts."""
+
+from typing import Any
+
+import click
+
+from tuneops.cli.locks import read_lock
+from tuneops.cli.main import options
+from tuneops.cli.options import common
+from tuneops.cli.project import open_project
+from tuneops.core.lock import Creation
+from tuneops.errors import TuneopsError
+
+FIELDS = ("model", "checkpoint", "endpoint", "job")
+
+
+@click.command("output")
+@common
+@click.argument("address")
+@click.pass_context
+def command(context: click.Context, address: str, **values: Any) -> int:
+    """Print one result from the lock: ADDRESS, or ADDRESS.FIELD for one line.
+
+    FIELD is model, checkpoint, endpoint or job. It asks no service.
+
+    \b
+    Examples:
+      tuneops output ticket-router.endpoint
+      tuneops output support-bot/tone.model --env prod
+      tuneops output support-bot/tone --format json
+    """
+    chosen = options(context, values)
+    name, _, field = address.partition(".")
+    if field and field not in FIELDS:
+        raise click.UsageError(f"no field `{field}`; there are {', '.join(FIELDS)}", context)
+    lock = read_lock(open_project(chosen))
+    result = lock.at(name).result
+    if result is None:
+        known = ", ".join(a for a in sorted(lock.jobs) if lock.jobs[a].result) or "none yet"
+        raise TuneopsError(
+            f"`{name}` has no result in the lock", help=f"addresses with a result: {known}"
+        )
+    found = _fields(result)
+    if field:
+        value = found[field]
+        if value is None:
+            raise TuneopsError(f"`{name}` has no {field} yet")
+        if chosen.machine:
+            chosen.console.answer_json({"formatVersion": 1, "command": "output", field: value})
+        else:
+            chosen.console.answer_text(f"{value}\n")
+        return 0
+    if chosen.machine:
+        document = {"formatVersion": 1, "command": "output", "address": name, **found}
+        chosen.console.answer_json(document)
+    else:
+        lines = [f"{key}={value}\n" for key, value in found.items() if value is not None]
+        chosen.console.answer_text("".join(lines))
+    return 0
+
+
+def _fields(result: Creation) -> dict[str, str | None]:
+    return {
+        "model": result.model,
+        "checkpoint": result.chosen,
+        "endpoint": result.endpoint,
+        "job": result.job,
+    }

@@ -1,0 +1,36 @@
+"""`tuneops status`: jobs, versions and checkpoints."""
+
+from typing import Any
+
+import click
+
+from tuneops.cli.main import options
+from tuneops.cli.options import common
+from tuneops.cli.project import open_project
+from tuneops.cli.session import connect
+from tuneops.core.planner import make_plan
+from tuneops.engine.reconcile import survey
+from tuneops.render.status import status_json, status_text
+
+
+@click.command("status")
+@common
+@click.pass_context
+def command(context: click.Context, **values: Any) -> int:
+    """Show jobs, model versions and checkpoints. Reads only.
+
+    \b
+    Examples:
+      tuneops status
+      tuneops status --env prod
+      tuneops status --format json
+    """
+    chosen = options(context, values)
+    with connect(open_project(chosen), lambda _: None) as session:
+        view = survey(session.graph, session.world, session.settle)
+        plan = make_plan(view)
+        if chosen.machine:
+            chosen.console.answer_json(status_json(plan, view))
+        else:
+            chosen.console.answer(status_text(plan, view))
+    return 0

@@ -1,0 +1,101 @@
+"""`tuneops validate`: check specs and datasets, offline."""
+
+from typing import Any
+
+import click
+
+from tuneops.cli.main import options
+from tuneops.cli.options import common
+from tuneops.cli.project import Project, open_project
+from tuneops.datasets.checks import DatasetSummary, check
+from tuneops.diagnostics import Diagnostic, has_errors, sort_key
+from tuneops.render.findings import findings_github, findings_json
+from tuneops.render.lines import Line, counted
+
+
+@click.command("validate")
+@common
+@click.option(
+    "--data",
+    type=click.Choice(("none", "full")),
+    default="full",
+    show_default=True,
+    help="Whether to read the datasets, too.",
+)
+@click.pass_context
+def command(context: click.Context, data: str, **values: Any) -> int:
+    """Check specs and datasets, offline: nothing is sent, nothing is written.
+
+    \b
+    Examples:
+      tuneops validate
+      tuneops validate --data none
+      tuneops validate --format github
+    """
+    chosen = options(context, values)
+    console = chosen.console
+    project = open_project(chosen)
+    summaries, more = check_data(project) if data == "full" else ([], [])
+    findings = tuple(sorted([*project.findings, *more], key=sort_key))
+    code = 65 if has_errors(findings) else 0
+    if chosen.format == "json":
+        console.answer_json(_document(project, summaries, findings, code))
+        return code
+    if chosen.format == "github":
+        console.answer_text(findings_github(findings))
+    elif findings:
+        console.complain_of(findings, files=project.files)
+    if code == 0:
+        examples = sum(summary.examples for summary in summaries)
+        data_words = (
+            f", {counted(len(summaries), 'dataset')}, {counted(examples, 'example')}"
+            if summaries
+            else ""
+        )
+        console.answer(
+            [Line(f"{counted(project.files, 'spec file')}{data_words}: {_verdict(findings)}.")]
+        )
+    return code
+
+
+def check_data(project: Project) -> tuple[list[DatasetSummary], list[Diagnostic]]:
+    """Check every local dataset that the specs name, each once for each method."""
+    declaration = project.resolution.declaration
+    summaries: list[DatasetSummary] = []
+    findings: list[Diagnostic] = []
+    seen: set[tuple[str, str]] = set()
+    for job in declaration.jobs if declaration else ():
+        for ref in (job.training, job.validation):
+            if ref is None or not ref.is_local or (ref.location, job.method) in seen:
+                continue
+            seen.add((ref.location, job.method))
+            path = project.file(ref.location)
+            if path.is_file():
+                with path.open("rb") as stream:
+                    checked = check(stream, path=ref.location, method=job.method)
+                summaries.append(checked.summary)
+                findings += checked.findings
+    return summaries, findings
+
+
+def _verdict(findings: tuple[Diagnostic, ...]) -> str:
+    return counted(len(findings), "warning") if findings else "no problems"
+
+
+def _document(
+    project: Project,
+    summaries: list[DatasetSummary],
+    findings: tuple[Diagnostic, ...],
+    code: int,
+) -> dict[str, Any]:
+    return {
+        "formatVersion": 1,
+        "command": "validate",
+        "summary": {
+            "files": project.files,
+            "datasets": len(summaries),
+            "examples": sum(summary.examples for summary in summaries),
+        },
+        "diagnostics": findings_json(findings),
+        "exitCode": code,
+    }

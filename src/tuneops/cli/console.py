@@ -1,0 +1,105 @@
+"""Print: the answer on stdout, the conversation on stderr, colours on a terminal only."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from tuneops.diagnostics import Diagnostic
+from tuneops.render.lines import Line, plain
+
+STYLES = {
+    "create": "green",
+    "continue": "green",
+    "adopt": "cyan",
+    "wait": "cyan",
+    "point": "cyan",
+    "cancel": "red",
+    "retire": "yellow",
+    "hold": "magenta",
+    "error": "bold red",
+    "warning": "bold yellow",
+    "strong": "bold",
+    "dim": "dim",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """Where a command speaks. `color` is `auto`, `always` or `never`."""
+
+    color: str = "auto"
+    quiet: bool = False
+    verbose: bool = False
+
+    def answer(self, lines: Iterable[Line]) -> None:
+        """Print the answer."""
+        self._print(sys.stdout, lines)
+
+    def answer_json(self, document: dict[str, Any]) -> None:
+        """Print the answer for a machine."""
+        _write(sys.stdout, json.dumps(document, indent=2, ensure_ascii=True) + "\n")
+
+    def answer_text(self, text: str) -> None:
+        """Print the answer as it is."""
+        _write(sys.stdout, text)
+
+    def say(self, lines: Iterable[Line]) -> None:
+        """Tell the person who watches; not with `--quiet`."""
+        if not self.quiet:
+            self._print(sys.stderr, lines)
+
+    def complain(self, lines: Iterable[Line]) -> None:
+        """Report a fault, with `--quiet` too."""
+        self._print(sys.stderr, lines)
+
+    def complain_of(self, findings: Sequence[Diagnostic], *, files: int | None = None) -> None:
+        """Report findings; with the number of files that were read, count them at the end."""
+        from tuneops.render.findings import finding_text, summary
+
+        lines: list[Line] = []
+        for finding in findings:
+            head, *rest = finding_text(finding).splitlines()
+            lines += [Line(head, finding.severity.value), *map(Line, rest), Line()]
+        if files is not None:
+            lines.append(Line(summary(findings, files=files)))
+        elif lines:
+            lines.pop()
+        self.complain(lines)
+
+    def _print(self, stream: TextIO, lines: Iterable[Line]) -> None:
+        if not colored(stream, self.color):
+            _write(stream, plain(lines))
+            return
+        from rich.console import Console as Rich
+        from rich.text import Text
+
+        rich = Rich(file=stream, force_terminal=True, soft_wrap=True, highlight=False)
+        for line in lines:
+            rich.print(Text(line.text.rstrip(), style=STYLES.get(line.manner, "")))
+
+
+def colored(stream: TextIO, color: str) -> bool:
+    """Decide on colours: the flag beats NO_COLOR, NO_COLOR beats the forcing variables."""
+    if color != "auto":
+        return color == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR") or os.environ.get("CLICOLOR_FORCE"):
+        return True
+    if os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
+        return False
+    return stream.isatty()
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write, whatever the encoding can hold; a closed pipe is not a fault of ours."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, stream.fileno())

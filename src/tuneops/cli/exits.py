@@ -1,0 +1,28 @@
+"""Exit codes: one table, one order of precedence."""
+
+from collections.abc import Iterable
+
+CODES = {
+    0: "done, nothing to do, or (without --wait) submitted and running",
+    1: "failed: service, permission, credentials, network, disk, or a bug of ours",
+    2: "only with --detailed-exitcode: there are changes",
+    3: "needs a person: a hold, a veto, a missing artefact",
+    4: "denied: policy or approval missing",
+    5: "stale: the saved plan or the digest is out of date",
+    6: "busy: another run works here, or the quota is full; run again",
+    7: "the outcome of a create is not known yet; a later run settles it",
+    8: "still running when --wait timed out, or with --detailed-exitcode",
+    9: "finished, but some jobs failed; the others are done",
+    64: "wrong usage; no request was sent",
+    65: "bad input (spec, dataset, lock, plan); no request was sent",
+    130: "stopped by SIGINT, cleanly",
+    143: "stopped by SIGTERM, cleanly",
+}
+
+PRECEDENCE = (1, 65, 7, 3, 4, 5, 9, 6, 8, 2)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The code that wins when several apply."""
+    found = set(codes)
+    return next((code for code in PRECEDENCE if code in found), 0)

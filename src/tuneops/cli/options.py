@@ -1,0 +1,91 @@
+"""The flags that every command has, before or after the command's name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tuneops.cli.console import Console
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FORMATS = ("text", "json", "markdown", "github")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the common flags and their variables say."""
+
+    directory: Path | None = None
+    environment: str | None = None
+    format: str | None = None
+    color: str | None = None
+    quiet: bool = False
+    verbose: int = 0
+    summary: Path | None = None
+
+    @property
+    def console(self) -> Console:
+        """Where to print."""
+        return Console(color=self.color or "auto", quiet=self.quiet, verbose=bool(self.verbose))
+
+    @property
+    def machine(self) -> bool:
+        """Say whether stdout is for a machine."""
+        return self.format == "json"
+
+
+def common(command: Command) -> Command:
+    """Give a command the common flags; it is called with `options`."""
+    flags = [
+        click.option(
+            "-C",
+            "--directory",
+            type=click.Path(path_type=Path, exists=True, file_okay=False),
+            envvar="TUNEOPS_DIRECTORY",
+            help="Project root; default: the nearest folder upwards with specs/workspace.yaml.",
+        ),
+        click.option(
+            "-e",
+            "--env",
+            "environment",
+            metavar="NAME",
+            envvar="TUNEOPS_ENV",
+            help="Environment; default: the workspace's defaultEnvironment.",
+        ),
+        click.option(
+            "-f",
+            "--format",
+            type=click.Choice(FORMATS),
+            envvar="TUNEOPS_FORMAT",
+            help="How to print the answer; default: text.",
+        ),
+        click.option(
+            "--color",
+            type=click.Choice(("auto", "always", "never")),
+            envvar="TUNEOPS_COLOR",
+            help="Colours; default: auto, on a terminal only.",
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="Errors and the answer only."),
+        click.option("-v", "--verbose", count=True, help="Say more."),
+        click.option(
+            "--summary",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Append the answer as Markdown to this file as well.",
+        ),
+    ]
+    for flag in reversed(flags):
+        command = flag(command)
+    return command
+
+
+NAMES = ("directory", "environment", "format", "color", "quiet", "verbose", "summary")
+
+
+def take(values: dict[str, Any], above: Options | None = None) -> Options:
+    """Take the common flags out of a command's arguments; those nearer to the end win."""
+    mine = {name: values.pop(name) for name in NAMES}
+    given = {name: value for name, value in mine.items() if value}
+    return replace(above or Options(), **given)

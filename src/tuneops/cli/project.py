@@ -1,0 +1,120 @@
+"""The project as it lies on disk: its specs read, checked and resolved for one environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuneops.cli.options import Options
+from tuneops.core.desired import Declaration
+from tuneops.core.recipe import Dataset, Evidence
+from tuneops.datasets.digest import digest
+from tuneops.diagnostics import Diagnostic, SourceRef, has_errors, sort_key
+from tuneops.engine.ports import StoredObject
+from tuneops.errors import InputError
+from tuneops.spec.load import load
+from tuneops.spec.resolve import Resolution
+from tuneops.spec.text import SourceText, decode
+from tuneops.store.specs import find_root, read_specs
+
+STATE = ".tuneops"
+"""The folder below the root for what is not in git: the emulator, the journal, local claims."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A root folder and what its specs say; `findings` has no error if `declaration` is used."""
+
+    root: Path
+    files: int
+    resolution: Resolution
+    findings: tuple[Diagnostic, ...]
+
+    @property
+    def state(self) -> Path:
+        """The folder for what is not in git; made on first use, and ignored by git."""
+        folder = self.root / STATE
+        folder.mkdir(exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+        return folder
+
+    @property
+    def declaration(self) -> Declaration:
+        """What the specs say; InputError with all findings when they cannot be used."""
+        if has_errors(self.findings) or self.resolution.declaration is None:
+            raise InputError(self.findings)
+        return self.resolution.declaration
+
+    def file(self, location: str) -> Path:
+        """Where a dataset of the project lies."""
+        return self.root / location
+
+    def read_file(self, location: str) -> StoredObject | None:
+        """Digest a dataset of the project; None when it is not there."""
+        path = self.file(location)
+        if not path.is_file():
+            return None
+        with path.open("rb") as stream:
+            found = digest(stream)
+        return StoredObject(
+            dataset=Dataset(uri=location, size=found.size, crc32c=found.crc32c),
+            evidence=Evidence(md5=found.md5, sha256=found.sha256, examples=found.lines),
+        )
+
+
+def open_project(options: Options, variables: Mapping[str, str] | None = None) -> Project:
+    """Read the specs of the project around the working directory; findings are gathered."""
+    start = options.directory or Path.cwd()
+    root = find_root(start)
+    if root is None:
+        raise InputError((_no_project(start),))
+    specs, findings = read_specs(root)
+    texts: list[SourceText] = []
+    more: list[Diagnostic] = []
+    for spec in specs:
+        text = decode(spec.path, spec.content)
+        (more if isinstance(text, Diagnostic) else texts).append(text)  # type: ignore[arg-type]
+    given = {
+        name.removeprefix("TUNEOPS_VAR_").lower(): value
+        for name, value in os.environ.items()
+        if name.startswith("TUNEOPS_VAR_")
+    }
+    resolution = load(
+        texts,
+        environment=options.environment,
+        variables={**given, **(variables or {})},
+        env=os.environ,
+    )
+    everything = [*findings, *more, *resolution.findings]
+    if resolution.declaration is not None:
+        everything += _missing_files(root, resolution.declaration)
+    return Project(
+        root=root,
+        files=len(specs),
+        resolution=resolution,
+        findings=tuple(sorted(everything, key=sort_key)),
+    )
+
+
+def _missing_files(root: Path, declaration: Declaration) -> list[Diagnostic]:
+    return [
+        Diagnostic(
+            code="dataset-missing",
+            message=f"dataset `{ref.location}` does not exist",
+            where=ref.where,
+            help="the path is relative to the spec file; write the file first, or mend the path",
+        )
+        for _, ref in declaration.datasets()
+        if ref.is_local and not (root / ref.location).is_file()
+    ]
+
+
+def _no_project(start: Path) -> Diagnostic:
+    return Diagnostic(
+        code="no-project",
+        message=f"no `specs/workspace.yaml` in `{start}` or above it",
+        where=SourceRef(path="specs/workspace.yaml", line=1, column=1),
+        help="change to your project, or name it with `--directory DIR`",
+    )

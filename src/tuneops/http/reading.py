@@ -1,0 +1,130 @@
+"""Requests that are safe to repeat, and reading any answer within bounds of size and time.
+
+Nothing here may be used for the one request that is not safe to repeat.
+"""
+
+import contextlib
+from collections.abc import Mapping
+
+import httpx
+
+from tuneops.errors import Unavailable
+from tuneops.http.answers import Answer, asked_delay, cap, oddity
+from tuneops.http.hosts import is_loopback
+from tuneops.http.strict import Malformed, decode
+from tuneops.http.waiting import PATIENCE, TRIES, Waiting
+
+SIZE_LIMIT = 20_000_000
+"""The largest body that is read, in bytes after decompression."""
+
+CALL_LIMIT = 60.0
+"""Seconds that one call may take in all, however slowly its bytes drip in."""
+
+_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+_SHOWN = 200
+
+
+class TooLarge(Exception):
+    """The body went past the limit and was not read further."""
+
+
+class TooSlow(Exception):
+    """The call went past its total time, though bytes kept coming."""
+
+
+def open_client(base_url: str, auth: httpx.Auth) -> httpx.Client:
+    """A client with our manners: HTTP/1.1, no redirects; proxies from the environment.
+
+    A loopback address is never sent through a proxy. The caller closes it.
+    """
+    loopback = is_loopback(httpx.URL(base_url).host)
+    return httpx.Client(
+        base_url=base_url,
+        auth=auth,
+        timeout=_TIMEOUT,
+        http2=False,
+        follow_redirects=False,
+        trust_env=not loopback,
+    )
+
+
+def receive(response: httpx.Response, waiting: Waiting, until: float) -> Answer:
+    """Read an open response to its end, or TooLarge or TooSlow. `until` is on `waiting`'s clock."""
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > SIZE_LIMIT:
+            raise TooLarge(f"answer larger than {SIZE_LIMIT // 1_000_000} MB, ignored")
+        if waiting.monotonic() > until:
+            raise TooSlow("the answer took too long to arrive")
+    document: object = None
+    with contextlib.suppress(Malformed):
+        document = decode(bytes(body))
+    return Answer(
+        host=response.request.url.host,
+        status=response.status_code,
+        headers={name.lower(): value for name, value in response.headers.items()},
+        document=document,
+        beginning=bytes(body[: 4 * _SHOWN]).decode("utf-8", "replace")[:_SHOWN],
+    )
+
+
+class Reader:
+    """Sends what may be sent twice, until there is an answer or patience ends (Unavailable)."""
+
+    def __init__(self, client: httpx.Client, waiting: Waiting) -> None:
+        self._client = client
+        self._waiting = waiting
+
+    def get(self, path: str, parameters: Mapping[str, str]) -> Answer:
+        """GET a path; the answer may still be a refusal or a redirect, but it is not a hiccup."""
+        return self._settle(self._client.build_request("GET", path, params=dict(parameters)))
+
+    def post(self, path: str) -> Answer:
+        """POST an empty object to a method whose repetition changes nothing; as `get`."""
+        return self._settle(self._client.build_request("POST", path, json={}))
+
+    def _settle(self, request: httpx.Request) -> Answer:
+        end = self._waiting.monotonic() + PATIENCE
+        failures, refreshed, trouble = 0, False, ""
+        while failures < TRIES:
+            asked: float | None = None
+            try:
+                answer = self._send(request, end)
+            except TooLarge as error:
+                raise Unavailable(f"{request.url.host}: {error}") from None
+            except (httpx.RequestError, TooSlow) as error:
+                trouble = spoken(error)
+            else:
+                if answer.status == 401 and not refreshed:
+                    refreshed = True  # the credentials have dropped their token by now
+                    continue
+                if not _passing(answer):
+                    return answer
+                trouble, asked = oddity(answer), asked_delay(answer)
+            failures += 1
+            pause = self._waiting.pause(failures, asked)
+            if failures == TRIES or self._waiting.monotonic() + pause > end:
+                break
+            self._waiting.sleep(pause)
+        raise Unavailable(
+            f"{request.url.host} gave no usable answer: {trouble}",
+            notes=(f"tried {failures} times",),
+        )
+
+    def _send(self, request: httpx.Request, end: float) -> Answer:
+        until = min(end, self._waiting.monotonic() + CALL_LIMIT)
+        response = self._client.send(request, stream=True, follow_redirects=False)
+        with contextlib.closing(response):
+            return receive(response, self._waiting, until)
+
+
+def spoken(error: Exception) -> str:
+    """A failure of the network in words; never the request, which carries the token."""
+    return cap(f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+def _passing(answer: Answer) -> bool:
+    """Say whether the trouble may be gone in a moment."""
+    unreadable = answer.status == 200 and answer.document is None
+    return answer.status in (408, 429) or answer.status >= 500 or unreadable

@@ -1,0 +1,36 @@
+"""Lines of text with a manner: what they say is decided here, their colour on a terminal only."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line; `manner` names what kind of line it is (`create`, `hold`, `dim`, ``)."""
+
+    text: str = ""
+    manner: str = ""
+
+
+def plain(lines: Iterable[Line]) -> str:
+    """The text alone, as it is written off a terminal: never wrapped, no trailing blanks."""
+    return "".join(f"{line.text.rstrip()}\n" for line in lines)
+
+
+def columns(rows: Iterable[Sequence[str]], gap: int = 2) -> list[str]:
+    """Align rows of cells; the last cell of a row is never padded."""
+    table = [tuple(row) for row in rows]
+    if not table:
+        return []
+    widths = [max(len(row[index]) for row in table) for index in range(len(table[0]))]
+    return [
+        (" " * gap)
+        .join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        .rstrip()
+        for row in table
+    ]
+
+
+def counted(number: int, thing: str, things: str | None = None) -> str:
+    """`1 job`, `2 jobs`, `1,236 examples`."""
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"

@@ -1,0 +1,289 @@
+"""A plan for people and for machines: text, Markdown, JSON. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tuneops.core.desired import DesiredGraph, DesiredJob, Pinned
+from tuneops.core.diff import FieldChange, fields
+from tuneops.core.plan import Action, Change, Plan, Reason
+from tuneops.render.inert import inert
+from tuneops.render.lines import Line, columns, counted
+
+FORMAT_VERSION = 1
+
+GLYPHS = {
+    Action.KEEP: "=",
+    Action.WAIT: "…",
+    Action.ADOPT: "<",
+    Action.CREATE: "+",
+    Action.CONTINUE: "»",
+    Action.CANCEL: "-",
+    Action.RETIRE: ".",
+    Action.POINT: "→",
+    Action.HOLD: "!",
+}
+
+REASONS = {
+    Reason.IN_SYNC: "in sync",
+    Reason.REUSED: "this very training was done before",
+    Reason.RENAMED: "renamed; the training is the same",
+    Reason.FOUND: "found by its labels",
+    Reason.RUNNING: "running",
+    Reason.PAUSED: "paused by the service",
+    Reason.UNKNOWN_STATE: "in a state that this tuneops does not know",
+    Reason.CANCELLING: "being cancelled",
+    Reason.FINISHING: "runs to its end, by policy",
+    Reason.NO_MODEL_YET: "succeeded, its model is not there yet",
+    Reason.UNANSWERED: "create sent, no answer seen; it may still land",
+    Reason.FIRST_RUN: "first run",
+    Reason.INPUTS_CHANGED: "inputs changed",
+    Reason.PARENT_CHANGED: "parent changed",
+    Reason.NEVER_MADE: "the create that was sent never landed",
+    Reason.RETRY: "another try, by policy",
+    Reason.WANTED_AGAIN: "wanted again after tuneops cancelled it",
+    Reason.SUPERSEDED: "superseded by the specs",
+    Reason.DUPLICATE: "second job of one creation",
+    Reason.REMOVED: "no spec wants it any more",
+    Reason.FAILED: "failed",
+    Reason.PARTIAL_RESULT: "ended early, but left a usable version",
+    Reason.CANCELLED_ELSEWHERE: "cancelled, not by tuneops",
+    Reason.JOB_GONE: "the running job is not there any more",
+    Reason.MISSING_ARTEFACT: "its model version was deleted outside tuneops",
+    Reason.CHECKPOINT_MISSING: "the parent has no such checkpoint",
+    Reason.PIN_MOVED: "the dataset's bytes changed since they were pinned",
+    Reason.PIN_LOST: "the pinned dataset is not there any more",
+    Reason.PARENT_BLOCKED: "its parent is blocked",
+    Reason.SUSPENDED: "suspended by its spec",
+    Reason.NOT_KNOWN_HERE: "a job with our labels that this repository does not know",
+}
+
+HELP = {
+    Reason.FAILED: "mend the cause and give the stage a new `nonce`, or a `retry` policy",
+    Reason.PARTIAL_RESULT: "give the stage a new `nonce` to train it again",
+    Reason.CANCELLED_ELSEWHERE: "change the recipe, or give it a new `nonce` to train it again",
+    Reason.JOB_GONE: "give it a new `nonce` if it should be bought again",
+    Reason.MISSING_ARTEFACT: "give it a new `nonce` if it should be bought again",
+    Reason.CHECKPOINT_MISSING: "`tuneops lock show` lists the checkpoints; name one of them",
+    Reason.PIN_MOVED: "put the old bytes back, or name the new ones under another URI",
+    Reason.PIN_LOST: "put the object back, or name another one",
+    Reason.NOT_KNOWN_HERE: "nothing is cancelled that is not in this repository's lock",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """Where a plan would act, in words."""
+
+    target: str
+    lock: str
+    lock_state: str
+    guard: str
+    emulated: bool
+
+
+def plan_text(
+    plan: Plan, graph: DesiredGraph, header: Header, *, unchanged: bool = False
+) -> Iterator[Line]:
+    """The plan as a person reads it; unchanged addresses are counted, not listed."""
+    yield Line(f"Target  {header.target}", "dim")
+    yield Line(f"Lock    {header.lock} · {header.lock_state}", "dim")
+    yield Line(f"Guard   {header.guard}", "dim")
+    yield Line()
+    shown = [c for c in plan.changes if unchanged or not _quiet(c)]
+    if shown:
+        heads = columns([_head(change) for change in shown])
+        for change, head in zip(shown, heads, strict=True):
+            yield Line(inert(head), change.action.value)
+            yield from _body(change, graph)
+    quiet = len(plan.changes) - len(shown)
+    if quiet and shown:
+        yield Line(f"  {quiet} unchanged", "dim")
+    if plan.drift:
+        yield Line()
+        yield Line("Drift, which no spec asked for:", "hold")
+        rows = [(f"  {d.address}", d.kind.value, f"{d.expected} -> {d.found}") for d in plan.drift]
+        yield from (Line(inert(row)) for row in columns(rows))
+    if shown:
+        yield Line()
+    yield from _foot(plan, header)
+
+
+def _quiet(change: Change) -> bool:
+    return change.action is Action.KEEP and change.reason is Reason.IN_SYNC
+
+
+def _head(change: Change) -> tuple[str, ...]:
+    where = f"after {change.after}" if change.after else short_model(change.model)
+    if not where and change.job:
+        where = short_job(change.job)
+    reason = REASONS[change.reason]
+    if change.attempt > 1 and change.action.buys:
+        reason += f" (attempt {change.attempt})"
+    return f"{GLYPHS[change.action]} {change.address}", change.action.value, reason, where
+
+
+def _body(change: Change, graph: DesiredGraph) -> Iterator[Line]:
+    job = graph.find_text(change.address)
+    if change.action.buys and job is not None:
+        rows = _change_rows(change.fields) if change.fields else _recipe_rows(job)
+        yield from (Line(f"    {inert(row)}") for row in columns(rows))
+    if change.action is Action.HOLD and change.reason in HELP:
+        yield Line(f"    help: {HELP[change.reason]}")
+
+
+def _change_rows(changes: tuple[FieldChange, ...]) -> Iterator[tuple[str, str]]:
+    for change in changes:
+        if change.path == "training.size":
+            continue
+        before = "unset" if change.before is None else change.before
+        after = "unset" if change.after is None else change.after
+        yield change.path, f"{before} -> {after}"
+
+
+def _recipe_rows(job: DesiredJob) -> Iterator[tuple[str, str]]:
+    values = fields(job.recipe)
+    if "baseModel" in values:
+        yield "baseModel", str(values["baseModel"])
+    elif "from" in values:
+        yield "from", f"{values['from']}, checkpoint {values['from.checkpoint']}"
+    else:
+        model, checkpoint = values["preTunedModel"], values["preTunedModel.checkpointId"]
+        yield "preTunedModel", f"{model}, checkpoint {checkpoint}"
+    yield "method", str(values["method"])
+    yield "training", _dataset(job.training)
+    if job.validation is not None:
+        yield "validation", _dataset(job.validation)
+    for path, value in values.items():
+        if path.startswith("hyperParameters."):
+            yield path, str(value)
+    for path in ("encryptionKey", "nonce"):
+        if path in values:
+            yield path, str(values[path])
+
+
+def _dataset(pinned: Pinned) -> str:
+    name = pinned.file or pinned.dataset.uri
+    examples = pinned.evidence.examples
+    count = f", {counted(examples, 'example')}" if examples is not None else ""
+    return f"{name}{count}, crc32c {pinned.dataset.crc32c}"
+
+
+def _foot(plan: Plan, header: Header) -> Iterator[Line]:
+    if plan.is_empty and not plan.drift:
+        what = counted(len(plan.desired), "job")
+        yield Line(f"No changes. {what} in place, as the specs and the lock say.")
+        return
+    words = {
+        "create": "to create",
+        "continue": "to continue",
+        "cancel": "to cancel",
+        "adopt": "to adopt",
+        "retire": "to retire",
+        "wait": "under way",
+        "hold": "on hold",
+        "keep": "unchanged",
+    }
+    counts = plan.counts()
+    said = [f"{counts[action]} {word}" for action, word in words.items() if action in counts]
+    free = " On the emulator nothing is billed." if header.emulated and plan.buys else ""
+    yield Line(f"Plan: {', '.join(said)}.{free}")
+    yield Line(f"Digest {plan.digest}", "dim")
+
+
+def plan_json(plan: Plan, header: Header) -> dict[str, Any]:
+    """The document of `plan --format json`; keys are only ever added."""
+    counts = plan.counts()
+    return {
+        "formatVersion": FORMAT_VERSION,
+        "command": "plan",
+        "environment": plan.environment,
+        "owner": plan.owner,
+        "target": {"kind": "emulator" if header.emulated else "vertex", "name": header.target},
+        "actions": [change_json(change) for change in plan.changes],
+        "drift": [
+            {
+                "address": drift.address,
+                "kind": drift.kind.value,
+                "expected": drift.expected,
+                "found": drift.found,
+            }
+            for drift in plan.drift
+        ],
+        "summary": {
+            **{action.value: counts.get(action.value, 0) for action in Action},
+            "paid": len(plan.buys),
+            "settled": plan.settled,
+        },
+        "digest": plan.digest,
+        "diagnostics": [],
+    }
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """One line of the plan as JSON."""
+    return {
+        "address": change.address,
+        "action": change.action.value,
+        "class": change.money.value,
+        "reason": change.reason.value,
+        "changes": [
+            {"path": item.path, "before": item.before, "after": item.after}
+            for item in change.fields
+        ],
+        "lineage": change.lineage,
+        "attempt": change.attempt,
+        "job": change.job,
+        "model": change.model,
+        "after": change.after,
+    }
+
+
+def plan_markdown(plan: Plan, graph: DesiredGraph, header: Header) -> str:
+    """The plan for a pull request or a job summary: facts first, all data inside one fence."""
+    counts = plan.counts()
+    paid = len(plan.buys)
+    title = "no changes" if plan.is_empty else f"{counted(paid, 'paid job')}"
+    if plan.holds:
+        title += f", {len(plan.holds)} on hold"
+    body = "".join(
+        f"{_diff_sign(line)}{line.text}\n"
+        for line in plan_text(plan, graph, header)
+        if line.text or line.manner
+    )
+    fence = "`" * max(3, _longest_run(body) + 1)
+    rows = "\n".join(
+        f"| {action.value} | {counts[action.value]} |"
+        for action in Action
+        if action.value in counts
+    )
+    return (
+        f"### tuneops plan · {plan.environment} · {title}\n\n"
+        f"| action | jobs |\n| --- | ---: |\n{rows}\n\n"
+        f"{fence}diff\n{body}{fence}\n\n"
+        f"Digest `{plan.digest}`\n"
+    )
+
+
+def _diff_sign(line: Line) -> str:
+    """Column 0 of a diff fence: what is bought is green, what ends or is held stands out."""
+    signs = {"create": "+ ", "continue": "+ ", "cancel": "- ", "hold": "! "}
+    return signs.get(line.manner, "  ")
+
+
+def _longest_run(text: str) -> int:
+    longest = run = 0
+    for letter in text:
+        run = run + 1 if letter == "`" else 0
+        longest = max(longest, run)
+    return longest
+
+
+def short_model(name: str | None) -> str:
+    """`models/55@2` of a full name."""
+    return f"models/{name.rpartition('/models/')[2]}" if name else ""
+
+
+def short_job(name: str | None) -> str:
+    """`tuningJobs/987` of a full name."""
+    return f"tuningJobs/{name.rpartition('/tuningJobs/')[2]}" if name else ""

@@ -1,0 +1,157 @@
+"""The state of every job, the lock's entries and a run's outcome, as text and as JSON. Pure."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tuneops.core.lock import Creation, Lock, LockedJob
+from tuneops.core.observed import JobState
+from tuneops.core.plan import Action, Plan
+from tuneops.core.planner import View
+from tuneops.render.inert import inert
+from tuneops.render.lines import Line, columns, counted
+from tuneops.render.plan import FORMAT_VERSION, short_job, short_model
+
+SYNC = {
+    Action.KEEP: "InSync",
+    Action.WAIT: "InSync",
+    Action.ADOPT: "OutOfSync",
+    Action.CREATE: "OutOfSync",
+    Action.CONTINUE: "OutOfSync",
+    Action.HOLD: "OutOfSync",
+}
+
+
+def jobs_json(plan: Plan, view: View) -> list[dict[str, Any]]:
+    """One entry for each desired address: what it asks for, and what there is."""
+    return [_job_json(address, plan, view) for address in plan.desired]
+
+
+def _job_json(address: str, plan: Plan, view: View) -> dict[str, Any]:
+    change = plan.find(address)
+    assert change is not None, "every desired address has a line"
+    locked = view.ledger.at(address)
+    creation = locked.creations.get(change.key or "")
+    result = locked.result
+    shown = creation or None
+    return {
+        "address": address,
+        "sync": SYNC[change.action],
+        "health": _health(shown),
+        "reason": change.reason.value,
+        "state": shown.state.value if shown and shown.state else None,
+        "job": shown.job if shown else None,
+        "model": result.model if result else None,
+        "checkpoint": result.chosen if result else None,
+        "checkpoints": len(shown.checkpoints) if shown else 0,
+        "endpoint": result.endpoint if result else None,
+        "attempt": shown.attempt if shown else 0,
+        "created": _time(shown.created if shown else None),
+        "ended": _time(shown.ended if shown else None),
+    }
+
+
+def _health(creation: Creation | None) -> str:
+    if creation is None:
+        return "Missing"
+    if creation.unanswered:
+        return "Unknown"
+    if creation.succeeded:
+        return "Healthy"
+    return "Progressing" if creation.live else "Degraded"
+
+
+def _time(moment: Any) -> str | None:
+    return moment.isoformat().replace("+00:00", "Z") if moment is not None else None
+
+
+def status_json(plan: Plan, view: View) -> dict[str, Any]:
+    """The document of `status --format json`."""
+    return {
+        "formatVersion": FORMAT_VERSION,
+        "command": "status",
+        "environment": plan.environment,
+        "jobs": jobs_json(plan, view),
+        "summary": {"settled": plan.settled, "drift": len(plan.drift)},
+        "diagnostics": [],
+    }
+
+
+def status_text(plan: Plan, view: View) -> Iterator[Line]:
+    """A table of all desired addresses."""
+    jobs = jobs_json(plan, view)
+    rows = [("JOB", "SYNC", "HEALTH", "STATE", "MODEL", "CHECKPOINT", "ENDPOINT")]
+    rows += [
+        (
+            job["address"],
+            job["sync"],
+            job["health"],
+            (job["state"] or "-").lower(),
+            short_model(job["model"]) or "-",
+            job["checkpoint"] or "-",
+            _tail(job["endpoint"]),
+        )
+        for job in jobs
+    ]
+    head, *body = columns(rows)
+    yield Line(head, "dim")
+    manners = {"Healthy": "keep", "Degraded": "cancel", "Missing": "hold"}
+    for job, row in zip(jobs, body, strict=True):
+        yield Line(inert(row), manners.get(job["health"], "wait"))
+    yield Line()
+    running = sum(1 for job in jobs if job["health"] == "Progressing")
+    healthy = sum(1 for job in jobs if job["health"] == "Healthy")
+    drift = "none" if not plan.drift else f"{len(plan.drift)}; `tuneops plan` shows it"
+    yield Line(f"{healthy} of {counted(len(jobs), 'job')} done, {running} running. Drift: {drift}.")
+
+
+def _tail(name: str | None) -> str:
+    return f"endpoints/{name.rpartition('/')[2]}" if name else "-"
+
+
+def lock_text(lock: Lock, addresses: list[str]) -> Iterator[Line]:
+    """The entries of some addresses, in full."""
+    for index, address in enumerate(addresses):
+        locked = lock.at(address)
+        if index:
+            yield Line()
+        retired = ", retired" if address in lock.retired else ""
+        count = counted(len(locked.creations), "creation")
+        yield Line(inert(f"{address}    {count}{retired}"), "keep")
+        for key, creation in locked.history:
+            yield from _creation_lines(key, creation, locked)
+
+
+def _creation_lines(key: str, creation: Creation, locked: LockedJob) -> Iterator[Line]:
+    mark = "current" if key == locked.current else "superseded" if locked.current else "not done"
+    state = creation.state.value.lower() if creation.state else "asked for, no answer seen"
+    rows = [
+        ("  creation", f"{key} (attempt {creation.attempt}, {mark})"),
+        ("  lineage", creation.lineage),
+        ("  training", f"{creation.recipe.training.uri} crc32c {creation.recipe.training.crc32c}"),
+        ("  job", f"{short_job(creation.job) or '-'} {state}"),
+    ]
+    if creation.source is not None:
+        start = f"{short_model(creation.source.model)}, checkpoint {creation.source.checkpoint}"
+        rows.insert(2, ("  from", start))
+    if creation.model:
+        rows.append(("  model", short_model(creation.model)))
+    if creation.checkpoints:
+        rows.append(("  checkpoints", ", ".join(_checkpoint_words(creation))))
+    if creation.error is not None:
+        rows.append(("  error", f"{creation.error.message} (code {creation.error.code})"))
+    if creation.cause.commit:
+        dirty = ", with uncommitted specs" if creation.cause.dirty else ""
+        rows.append(("  cause", f"{creation.cause.commit[:12]}{dirty}"))
+    yield from (Line(inert(row)) for row in columns(rows))
+
+
+def _checkpoint_words(creation: Creation) -> Iterator[str]:
+    order = sorted(creation.checkpoints.items(), key=lambda item: (item[1].step, item[0]))
+    for name, checkpoint in order:
+        chosen = ", chosen" if name == creation.chosen else ""
+        yield f"{name} (epoch {checkpoint.epoch}{chosen})"
+
+
+def failed(creation: Creation | None) -> bool:
+    """Say whether an entry ended without success."""
+    return creation is not None and creation.state in (JobState.FAILED, JobState.EXPIRED)

@@ -1,0 +1,89 @@
+"""Keys that are known and yet not read: those of a later version, and those that no spec may hold.
+
+A key that tuneops has a meaning for must never be skipped in silence: someone relies on it.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """A key of a later version: where it may stand, and what to do until then."""
+
+    within: frozenset[str]
+    help: str
+
+
+_JOB = frozenset(("spec", "stages"))
+_WORKSPACE = frozenset(("spec",))
+_ENVIRONMENT = frozenset(("environments",))
+
+
+LATER = {
+    "promotion": Later(
+        within=_JOB,
+        help="leave it out; move the alias by hand once the job has succeeded",
+    ),
+    "gate": Later(
+        within=_JOB,
+        help="leave it out; look at the metrics before you add the next stage",
+    ),
+    "acceptParent": Later(
+        within=_JOB, help="leave it out; undo the change of the parent to keep what it made"
+    ),
+    "acceptPartial": Later(
+        within=_JOB, help="leave it out; name the version with `preTunedModel:` instead"
+    ),
+    "onDatasetChange": Later(
+        within=_JOB, help="leave it out; changed data is held, and a new `nonce` trains again"
+    ),
+    "protect": Later(within=_JOB, help="leave it out; tuneops 0.1 never deletes a model"),
+    "timeout": Later(within=_JOB, help="leave it out; cancel a job that takes too long by hand"),
+    "movedFrom": Later(
+        within=_JOB | {"metadata"},
+        help="leave it out; a renamed job with the same training is recognised by itself",
+    ),
+    "removed": Later(within=_JOB, help="leave it out; delete the model version by hand"),
+    "adopt": Later(within=_JOB, help="name a finished model with `preTunedModel:` instead"),
+    "asIs": Later(within=_JOB, help="leave it out"),
+    "formerly": Later(
+        within=frozenset(("metadata", "environments")),
+        help="leave it out, and keep the old name",
+    ),
+    "budget": Later(
+        within=_WORKSPACE | _ENVIRONMENT, help="leave it out, and give `apply` a `--max-cost`"
+    ),
+    "claims": Later(
+        within=_ENVIRONMENT, help="leave it out; the strongest store that works is taken"
+    ),
+    "maxCreates": Later(within=frozenset(("limits",)), help="leave it out"),
+    "evaluationConfig": Later(
+        within=frozenset(("supervisedTuningSpec",)),
+        help="leave it out; evaluate the finished model on its own",
+    ),
+    "distillationSpec": Later(within=_JOB, help="use `supervisedTuningSpec:`"),
+    "reinforcementTuningSpec": Later(
+        within=_JOB, help="use `supervisedTuningSpec:` or `preferenceOptimizationSpec:`"
+    ),
+    "veoTuningSpec": Later(within=_JOB, help="leave it out; tuneops tunes Gemini models"),
+    "tuningMode": Later(
+        within=frozenset(("supervisedTuningSpec",)), help="leave it out; adapters are tuned"
+    ),
+}
+
+FORBIDDEN = frozenset(
+    (
+        "accessToken",
+        "apiEndpoint",
+        "apiKey",
+        "baseUrl",
+        "credentials",
+        "credentialsFile",
+        "endpoint",
+        "password",
+        "privateKey",
+        "secret",
+        "token",
+    )
+)
+"""Keys by which a pull request could send data or credentials elsewhere."""

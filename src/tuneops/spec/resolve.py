@@ -1,0 +1,144 @@
+"""From a project without errors to the declaration that everything downstream works on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import assert_never
+
+from tuneops.core.desired import (
+    Declaration,
+    DeclaredJob,
+    Metadata,
+    ParentRef,
+    Policy,
+    Retry,
+    Target,
+)
+from tuneops.core.recipe import BaseModel, HyperParameters, Method, Pretuned
+from tuneops.diagnostics import Diagnostic
+from tuneops.spec.project import Draft, Project
+from tuneops.spec.rules.data import TRAINING, VALIDATION, dataset
+from tuneops.spec.rules.sources import method, training
+from tuneops.spec.schema import PreferenceHyperParameters, TuningJobSpec
+
+EMULATOR_BUCKET = "gs://tuneops-local"
+"""Where the emulator keeps local dataset files, unless the environment names a bucket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """What the specs say of one environment. `declaration` is None if any finding is an error."""
+
+    declaration: Declaration | None
+    findings: tuple[Diagnostic, ...]
+    workspace: str | None
+    environment: str | None
+    environments: tuple[str, ...]
+    default_environment: str | None
+
+
+def resolve(project: Project) -> Declaration:
+    """Write the declaration of a project that every rule has passed; parents come first."""
+    drafts = [draft for draft in project.drafts if project.is_enabled(draft)]
+    return Declaration(
+        target=_target(project),
+        jobs=tuple(_job(project, draft) for draft in _parents_first(project, drafts)),
+    )
+
+
+def _target(project: Project) -> Target:
+    workspace, place = project.workspace, project.place
+    assert workspace is not None and place is not None and project.environment is not None
+    bucket = place.dataset_bucket or (EMULATOR_BUCKET if place.provider == "emulator" else "")
+    return Target(
+        workspace=workspace.metadata.name,
+        environment=project.environment,
+        provider=place.provider,
+        project=place.project,
+        location=place.location,
+        dataset_bucket=bucket.rstrip("/"),
+        concurrent_jobs=place.limits.concurrent_jobs if place.limits else None,
+    )
+
+
+def _parents_first(project: Project, drafts: list[Draft]) -> Iterator[Draft]:
+    """The order of the files, but for a child that is declared above its parent."""
+    done: set[Draft] = set()
+    for draft in drafts:
+        waiting = takewhile(lambda one: one not in done, project.line(draft))
+        for one in reversed(list(waiting)):
+            done.add(one)
+            yield one
+
+
+def _job(project: Project, draft: Draft) -> DeclaredJob:
+    spec, how, train = draft.spec, method(draft), training(draft)
+    data = dataset(draft, TRAINING)
+    assert how is not None and train is not None and data is not None, draft.address
+    key = spec.encryption_spec
+    return DeclaredJob(
+        address=draft.address,
+        method=how,
+        source=_source(project, draft),
+        training=data,
+        validation=dataset(draft, VALIDATION),
+        hyper_parameters=_hyper_parameters(draft, how),
+        last_checkpoint_only=bool(train.export_last_checkpoint_only),
+        display_name=_display_name(project, draft),
+        encryption_key=key.kms_key_name if key else None,
+        service_account=spec.service_account,
+        nonce=spec.nonce,
+        suspended=bool(spec.suspend),
+        metadata=Metadata(description=spec.description or "", labels=dict(spec.labels or {})),
+        policy=_policy(spec),
+        where=draft.where,
+    )
+
+
+def _source(project: Project, draft: Draft) -> BaseModel | Pretuned | ParentRef:
+    spec, parent = draft.spec, project.parent_address(draft)
+    if parent is not None:
+        return ParentRef(address=parent, checkpoint=spec.checkpoint or "last")
+    if spec.pre_tuned_model is not None:
+        source = spec.pre_tuned_model
+        assert source.checkpoint_id is not None, draft.address
+        return Pretuned(model=source.tuned_model_name, checkpoint=source.checkpoint_id)
+    assert spec.base_model is not None, draft.address
+    return BaseModel(base_model=spec.base_model)
+
+
+def _display_name(project: Project, draft: Draft) -> str | None:
+    """A chain names the model that it begins; its later stages add versions to that model."""
+    own = draft.spec.tuned_model_display_name
+    parent = project.parent_address(draft)
+    continues = parent is not None and parent.name == draft.address.name
+    return own or (None if continues else draft.model_name)
+
+
+def _hyper_parameters(draft: Draft, how: Method) -> HyperParameters:
+    train = training(draft)
+    given = train.hyper_parameters if train else None
+    if given is None:
+        return HyperParameters()
+    match how:
+        case Method.SUPERVISED:
+            beta = None
+        case Method.PREFERENCE:
+            beta = given.beta if isinstance(given, PreferenceHyperParameters) else None
+        case _:
+            assert_never(how)
+    return HyperParameters(
+        epoch_count=given.epoch_count,
+        adapter_size=given.adapter_size,
+        learning_rate_multiplier=given.learning_rate_multiplier,
+        beta=beta,
+    )
+
+
+def _policy(spec: TuningJobSpec) -> Policy:
+    usual = Policy()
+    return Policy(
+        retry=Retry(limit=spec.retry.limit) if spec.retry else usual.retry,
+        on_supersede=spec.on_supersede or usual.on_supersede,
+        on_remove=spec.on_remove or usual.on_remove,
+    )

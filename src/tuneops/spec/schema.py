@@ -1,0 +1,375 @@
+"""Which fields a spec has, and what each may hold: one set of models for reading and for editors.
+
+Below `spec` the names are those of the service's REST body. The models read nodes, not plain
+values, so that every field decides for itself how its text is read.
+"""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_args, get_origin
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic import WithJsonSchema as Shown
+from pydantic.fields import FieldInfo
+
+from tuneops.core.address import NAME
+from tuneops.core.recipe import CheckpointRule, camel
+from tuneops.diagnostics import Diagnostic
+from tuneops.spec import scalars
+from tuneops.spec.misfits import fault
+from tuneops.spec.nodes import Mapping, Path, find, without
+
+_EPOCHS = (1, 100)
+"""Ours, to catch a slip: the service documents no limit, and chose up to 40 by itself."""
+
+_ROUNDS = 40
+_AT_ONCE = 100
+"""How many mistakes of one document are worth showing at once."""
+_PROJECT = re.compile(r"([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]|[0-9]{1,20}")
+_KMS_KEY = re.compile(
+    r"projects/[^/\s]+/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]{1,63}"
+    r"/cryptoKeys/[A-Za-z0-9_-]{1,63}"
+)
+_ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}@[a-z0-9][a-z0-9.-]*\.gserviceaccount\.com")
+_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[A-Za-z0-9._-]+)*/?")
+_DISPLAY_NAME = re.compile(r"(?=.*\S).{1,128}", re.DOTALL)
+_NONCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SERVICE_DECIDES = "leave it out to let the service choose"
+
+
+def _form(pattern: re.Pattern[str], wanted: str, help: str | None = None) -> BeforeValidator:
+    return BeforeValidator(partial(scalars.matching, pattern=pattern, wanted=wanted, help=help))
+
+
+def _word(*words: str) -> BeforeValidator:
+    return BeforeValidator(partial(scalars.word, words=words))
+
+
+def _whole(low: int, high: int, help: str | None = None) -> BeforeValidator:
+    return BeforeValidator(partial(scalars.whole, low=low, high=high, help=help))
+
+
+def _whole_schema(low: int, high: int) -> Shown:
+    number = {"type": "integer", "minimum": low, "maximum": high}
+    return Shown({"anyOf": [number, {"type": "string", "pattern": "^[0-9]+$"}]})
+
+
+Text = Annotated[str, BeforeValidator(scalars.text)]
+Name = Annotated[
+    str, BeforeValidator(scalars.text), Shown({"type": "string", "pattern": f"^{NAME.pattern}$"})
+]
+Flag = Annotated[bool, BeforeValidator(scalars.flag)]
+Multiplier = Annotated[
+    Decimal,
+    BeforeValidator(partial(scalars.positive, help=_SERVICE_DECIDES)),
+    Shown({"type": "number", "exclusiveMinimum": 0}),
+]
+Beta = Annotated[
+    Decimal,
+    BeforeValidator(partial(scalars.positive, help="Google recommends 0.01 to 0.5")),
+    Shown({"type": "number", "exclusiveMinimum": 0}),
+]
+AdapterSize = Annotated[
+    int,
+    BeforeValidator(scalars.adapter_size),
+    Shown({"enum": [*scalars.ADAPTER_SIZES.values(), *scalars.ADAPTER_SIZES]}),
+]
+Epochs = Annotated[int, _whole(*_EPOCHS, _SERVICE_DECIDES), _whole_schema(*_EPOCHS)]
+Tries = Annotated[int, _whole(0, 10), _whole_schema(0, 10)]
+Slots = Annotated[int, _whole(1, 1000), _whole_schema(1, 1000)]
+DisplayName = Annotated[
+    str,
+    _form(_DISPLAY_NAME, "1 to 128 characters"),
+    Shown({"type": "string", "minLength": 1, "maxLength": 128}),
+]
+Nonce = Annotated[
+    str, _form(_NONCE, "1 to 64 letters, digits, `.`, `_` or `-`"), Shown({"type": "string"})
+]
+Account = Annotated[
+    str, _form(_ACCOUNT, "the e-mail of a service account, `name@project.iam.gserviceaccount.com`")
+]
+KmsKey = Annotated[
+    str, _form(_KMS_KEY, "`projects/…/locations/…/keyRings/…/cryptoKeys/…`, without a version")
+]
+Project = Annotated[str, _form(_PROJECT, "a project id or number")]
+Bucket = Annotated[str, _form(_BUCKET, "`gs://bucket` or `gs://bucket/folder`")]
+Checkpoint = Annotated[CheckpointRule, BeforeValidator(scalars.checkpoint)]
+Labels = Annotated[dict[str, Text], BeforeValidator(scalars.table)]
+Names = Annotated[tuple[Text, ...], BeforeValidator(scalars.items)]
+
+
+class Shape(BaseModel):
+    """A mapping of known keys, in the service's spelling."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=camel,
+        field_title_generator=lambda name, _: camel(name),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields(cls, node: object) -> object:
+        return scalars.fields(node, names_of(cls))
+
+
+class HyperParameters(Shape):
+    """Of supervised tuning; what is left out, the service decides."""
+
+    epoch_count: Epochs | None = None
+    adapter_size: AdapterSize | None = None
+    learning_rate_multiplier: Multiplier | None = None
+
+
+class PreferenceHyperParameters(HyperParameters):
+    """Of preference tuning; `beta` weighs how close the model stays to what it was."""
+
+    beta: Beta | None = None
+
+
+class SupervisedTuningSpec(Shape):
+    """Tuning on examples of good answers."""
+
+    training_dataset_uri: Text | None = None
+    validation_dataset_uri: Text | None = None
+    hyper_parameters: HyperParameters | None = None
+    export_last_checkpoint_only: Flag | None = None
+
+
+class PreferenceOptimizationSpec(Shape):
+    """Tuning on pairs of a better and a worse answer."""
+
+    training_dataset_uri: Text | None = None
+    validation_dataset_uri: Text | None = None
+    hyper_parameters: PreferenceHyperParameters | None = None
+    export_last_checkpoint_only: Flag | None = None
+
+
+class EncryptionSpec(Shape):
+    """The key that encrypts all that a job makes."""
+
+    kms_key_name: KmsKey
+
+
+class PreTunedModel(Shape):
+    """One checkpoint of one version of a model that is there already."""
+
+    tuned_model_name: Text
+    checkpoint_id: Text | None = None
+
+
+class RetrySpec(Shape):
+    """How many more tries a failure of the service's own may cost."""
+
+    limit: Tries = 0
+    on: Annotated[
+        tuple[Annotated[Literal["INFRASTRUCTURE"], _word("INFRASTRUCTURE")], ...],
+        BeforeValidator(scalars.items),
+    ] = ("INFRASTRUCTURE",)
+
+
+class Policies(Shape):
+    """What to do in events that no spec describes."""
+
+    retry: RetrySpec | None = None
+    on_supersede: Annotated[Literal["cancel", "finish"], _word("cancel", "finish")] | None = None
+    on_remove: Annotated[Literal["retain", "cancel"], _word("retain", "cancel")] | None = None
+    nonce: Nonce | None = None
+    suspend: Flag | None = None
+    enabled_in: Names | None = None
+    allow_undocumented_sequence: Flag | None = None
+
+
+class Origin(Policies):
+    """What a job starts from, and what is said of the model that it makes."""
+
+    base_model: Text | None = None
+    pre_tuned_model: PreTunedModel | None = None
+    from_: Text | None = None
+    checkpoint: Checkpoint | None = None
+    tuned_model_display_name: DisplayName | None = None
+    description: Text | None = None
+    labels: Labels | None = None
+    encryption_spec: EncryptionSpec | None = None
+    service_account: Account | None = None
+
+
+class TuningJobSpec(Origin):
+    """One job; the same fields describe a stage of a chain."""
+
+    supervised_tuning_spec: SupervisedTuningSpec | None = None
+    preference_optimization_spec: PreferenceOptimizationSpec | None = None
+
+
+class StageSpec(TuningJobSpec):
+    """One job of a chain; it continues from the stage above unless it says otherwise."""
+
+    name: Name
+
+
+class Defaults(Shape):
+    """Laid under every stage of the same method; `null` in a stage takes a default away."""
+
+    supervised_tuning_spec: SupervisedTuningSpec | None = None
+    preference_optimization_spec: PreferenceOptimizationSpec | None = None
+
+
+class TuningChainSpec(Origin):
+    """Jobs that continue from one another."""
+
+    defaults: Defaults | None = None
+    stages: Annotated[tuple[StageSpec, ...], BeforeValidator(scalars.items)]
+
+
+class Limits(Shape):
+    """What an environment may use at once."""
+
+    concurrent_jobs: Slots | None = None
+
+
+class EnvironmentSpec(Shape):
+    """Where specs are made real."""
+
+    provider: Annotated[Literal["emulator", "vertex"], _word("emulator", "vertex")]
+    project: Project
+    location: Text
+    dataset_bucket: Bucket | None = None
+    variables: Labels | None = None
+    encryption_spec: EncryptionSpec | None = None
+    service_account: Account | None = None
+    limits: Limits | None = None
+
+
+class WorkspaceSpec(Shape):
+    """Whose jobs these are, and the environments they are made in."""
+
+    default_environment: Text | None = None
+    environments: Annotated[dict[str, EnvironmentSpec], BeforeValidator(scalars.table)]
+    allow_env: Names | None = None
+
+
+class Metadata(Shape):
+    """What people call a thing; never a reason to train."""
+
+    name: Name
+    description: Text | None = None
+    labels: Labels | None = None
+
+
+class Header(Shape):
+    """The top of every document."""
+
+    api_version: Annotated[Literal["tuneops.dev/v1"], BeforeValidator(scalars.version)]
+    metadata: Metadata
+
+
+class Workspace(Header):
+    """The one document that says who owns the jobs of this repository."""
+
+    kind: Annotated[Literal["Workspace"], _word("Workspace")]
+    spec: WorkspaceSpec
+
+
+class TuningJob(Header):
+    """One tuning job on its own."""
+
+    kind: Annotated[Literal["TuningJob"], _word("TuningJob")]
+    spec: TuningJobSpec
+
+
+class TuningChain(Header):
+    """A line, or tree, of tuning jobs."""
+
+    kind: Annotated[Literal["TuningChain"], _word("TuningChain")]
+    spec: TuningChainSpec
+
+
+Spec = Workspace | TuningJob | TuningChain
+KINDS: dict[str, type[Workspace] | type[TuningJob] | type[TuningChain]] = {
+    "Workspace": Workspace,
+    "TuningJob": TuningJob,
+    "TuningChain": TuningChain,
+}
+_Model = TypeVar("_Model", bound=Shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Validated(Generic[_Model]):
+    """What could be read; `value` is None when what does not fit cannot be left out."""
+
+    value: _Model | None
+    root: Mapping
+    findings: tuple[Diagnostic, ...]
+
+
+def validate(model: type[_Model], root: Mapping) -> Validated[_Model]:
+    """Read a mapping as a model; what does not fit is reported, left out, and the rest read."""
+    findings: list[Diagnostic] = []
+    lost: set[tuple[int, str]] = set()
+    for _ in range(_ROUNDS):
+        try:
+            return Validated(model.model_validate(root), root, tuple(findings))
+        except ValidationError as error:
+            errors = error.errors(include_url=False, include_input=False)
+        faults = [fault(error, root, partial(_known, model)) for error in errors[:_AT_ONCE]]
+        findings += (one.finding for one in faults if one.lack not in lost)
+        cuts = {tuple(error["loc"]) for error in errors[_AT_ONCE:]} | {one.cut for one in faults}
+        if () in cuts:
+            break
+        lost |= {_lack(root, cut) for cut in cuts}
+        root = cast("Mapping", without(root, cuts))
+    return Validated(None, root, tuple(findings))
+
+
+def _lack(root: Mapping, path: Path) -> tuple[int, str]:
+    holder = find(root, path[:-1])
+    return id(holder.span if holder else root.span), str(path[-1])
+
+
+def _known(model: type[Shape], path: Path) -> list[str]:
+    """The fields that a spec may have at the end of a path."""
+    steps = iter(path)
+    for step in steps:
+        field = names_of(model).get(str(step))
+        inner = _shape(field.annotation) if field else None
+        if field is None or inner is None:
+            return []
+        if inner[1]:
+            next(steps, None)
+        model = inner[0]
+    return list(names_of(model))
+
+
+def _shape(annotation: Any) -> tuple[type[Shape], bool] | None:
+    """The model inside an annotation, and whether it is an item of a list or a mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, Shape):
+        return annotation, False
+    for part in get_args(annotation):
+        if found := _shape(part):
+            return found[0], found[1] or get_origin(annotation) in (tuple, dict)
+    return None
+
+
+def names_of(model: type[Shape]) -> dict[str, FieldInfo]:
+    """The fields of a model in the service's spelling."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def json_schema(kind: str | None) -> dict[str, Any]:
+    """The JSON schema of `Workspace`, `TuningJob` or `TuningChain`, or of any; for editors."""
+    if kind is None:
+        adapter: TypeAdapter[Any] = TypeAdapter(Spec)
+        schema = adapter.json_schema(by_alias=True, mode="validation")
+    else:
+        schema = KINDS[kind].model_json_schema(by_alias=True, mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,61 @@
+"""A saved plan, for approval: limits to compare with, never instructions to execute."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from tuneops.core.plan import Approval, Plan
+from tuneops.diagnostics import Diagnostic, SourceRef
+from tuneops.errors import InputError
+from tuneops.store import files, strict
+
+FORMAT = 1
+
+
+def write_plan(path: Path, document: dict[str, Any], plan: Plan) -> None:
+    """Save what `plan --format json` prints, together with the limits that it announces."""
+    approval = _adapter().dump_python(Approval.of(plan), mode="json")
+    approval["cancels"] = sorted(approval["cancels"])
+    content = {**document, "approval": approval}
+    files.write(path, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
+
+
+def read_plan(path: Path) -> Approval:
+    """The limits of a saved plan; InputError when the file is not one."""
+    shown = str(path)
+    try:
+        content = files.read(path)
+    except files.NotARegularFileError as fault:
+        raise _not_a_plan(shown, "it is not a regular file") from fault
+    if content is None:
+        raise _not_a_plan(shown, "it is not there")
+    try:
+        value = strict.loads(content.decode())
+        if not isinstance(value, dict) or value.get("formatVersion") != FORMAT:
+            raise _not_a_plan(shown, f"it has no `formatVersion: {FORMAT}`")
+        return _adapter().validate_python(value.get("approval"))
+    except (UnicodeDecodeError, strict.DamagedError) as fault:
+        raise _not_a_plan(shown, str(fault)) from fault
+    except ValidationError as fault:
+        raise _not_a_plan(shown, "its `approval` is not whole") from fault
+
+
+def _not_a_plan(shown: str, why: str) -> InputError:
+    return InputError(
+        (
+            Diagnostic(
+                code="plan-file",
+                message=f"`{shown}` is not a saved plan: {why}",
+                where=SourceRef(path=shown, line=1, column=1),
+                help="write one with `tuneops plan --out plan.json`",
+            ),
+        )
+    )
+
+
+@cache
+def _adapter() -> TypeAdapter[Approval]:
+    return TypeAdapter(Approval)

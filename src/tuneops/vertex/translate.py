@@ -1,0 +1,193 @@
+"""Our values to the wire and back. Pure.
+
+What is sent is exact: a field that we did not mean is never there, for an absent field tells the
+service to decide. What is read keeps what is new to us instead of guessing.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+from tuneops.core.labels import read_labels
+from tuneops.core.observed import (
+    Checkpoint,
+    DeclaredFields,
+    Failure,
+    JobState,
+    ModelVersion,
+    ObservedJob,
+)
+from tuneops.core.recipe import BaseModel, Concrete, HyperParameters, Method, Pretuned
+from tuneops.core.request import JobRequest
+from tuneops.http.answers import cap
+from tuneops.vertex.names import ModelName
+from tuneops.vertex.wire import TuningSpec, WireCheckpoint, WireModel, WireTuningJob
+
+_ADAPTER_NAMES = {
+    1: "ADAPTER_SIZE_ONE",
+    2: "ADAPTER_SIZE_TWO",
+    4: "ADAPTER_SIZE_FOUR",
+    8: "ADAPTER_SIZE_EIGHT",
+    16: "ADAPTER_SIZE_SIXTEEN",
+    32: "ADAPTER_SIZE_THIRTY_TWO",
+}
+_ADAPTER_SIZES = {name: size for size, name in _ADAPTER_NAMES.items()}
+
+_SPEC_FIELDS = {
+    Method.SUPERVISED: "supervisedTuningSpec",
+    Method.PREFERENCE: "preferenceOptimizationSpec",
+}
+
+_STATE_PREFIX = "JOB_STATE_"
+
+NO_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+"""The creation of a job that shows no time at all: the youngest, so that it displaces no other."""
+
+
+def to_body(request: JobRequest) -> dict[str, Any]:
+    """The body of `tuningJobs.create`. int64 go as text, the other numbers as numbers."""
+    body: dict[str, Any] = {
+        **_source(request.source),
+        _SPEC_FIELDS[request.method]: _tuning_spec(request),
+    }
+    if request.display_name is not None:
+        body["tunedModelDisplayName"] = request.display_name
+    if request.description:
+        body["description"] = request.description
+    if request.labels:
+        body["labels"] = dict(request.labels)
+    if request.encryption_key is not None:
+        body["encryptionSpec"] = {"kmsKeyName": request.encryption_key}
+    if request.service_account is not None:
+        body["serviceAccount"] = request.service_account
+    return body
+
+
+def from_wire(value: Mapping[str, Any]) -> ObservedJob:
+    """Read a `TuningJob`; ValueError when a field that we know has not the shape that we know."""
+    return observed_job(WireTuningJob.model_validate(value))
+
+
+def observed_job(wire: WireTuningJob) -> ObservedJob:
+    """The job that the service showed us."""
+    raw_state = str(wire.state)
+    created = wire.create_time or wire.update_time or NO_TIME
+    return ObservedJob(
+        name=wire.name,
+        state=_state(raw_state),
+        created=created.astimezone(UTC),
+        ended=wire.end_time and wire.end_time.astimezone(UTC),
+        ownership=read_labels(wire.labels),
+        fields=_declared(wire),
+        description=wire.description,
+        display_name=wire.tuned_model_display_name,
+        model=wire.tuned_model.model or None,
+        endpoint=wire.tuned_model.endpoint or None,
+        checkpoints=checkpoints(wire.tuned_model.checkpoints),
+        failure=_failure(wire),
+        billable_tokens=_billable_tokens(wire),
+        raw_state=raw_state,
+    )
+
+
+def checkpoints(wires: tuple[WireCheckpoint, ...]) -> dict[str, Checkpoint]:
+    """Checkpoints by id."""
+    return {
+        wire.checkpoint_id: Checkpoint(
+            epoch=wire.epoch, step=wire.step, endpoint=wire.endpoint or None
+        )
+        for wire in wires
+    }
+
+
+def model_version(wire: WireModel) -> tuple[str, ModelVersion]:
+    """A version by its number; ValueError when the answer does not say which version it is."""
+    name = ModelName.parse(wire.name)
+    version = wire.version_id or (name and name.version)
+    if name is None or not version or name.version not in (None, version):
+        raise ValueError(f"`{cap(wire.name)}` does not say which version it is")
+    return version, ModelVersion(
+        name=f"{name.base}@{version}",
+        display_name=wire.display_name,
+        default_checkpoint=wire.default_checkpoint_id or None,
+        aliases=wire.version_aliases,
+    )
+
+
+def _source(source: Concrete) -> dict[str, Any]:
+    match source:
+        case BaseModel():
+            return {"baseModel": source.base_model}
+        case Pretuned():
+            return {
+                "preTunedModel": {
+                    "tunedModelName": source.model,
+                    "checkpointId": source.checkpoint,
+                }
+            }
+    assert_never(source)
+
+
+def _tuning_spec(request: JobRequest) -> dict[str, Any]:
+    spec: dict[str, Any] = {"trainingDatasetUri": request.training_uri}
+    if request.validation_uri is not None:
+        spec["validationDatasetUri"] = request.validation_uri
+    hyper_parameters = _hyper_parameters(request.hyper_parameters)
+    if hyper_parameters:
+        spec["hyperParameters"] = hyper_parameters
+    if request.last_checkpoint_only:
+        spec["exportLastCheckpointOnly"] = True
+    return spec
+
+
+def _hyper_parameters(declared: HyperParameters) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if declared.epoch_count is not None:
+        fields["epochCount"] = str(declared.epoch_count)
+    if declared.learning_rate_multiplier is not None:
+        fields["learningRateMultiplier"] = float(declared.learning_rate_multiplier)
+    if declared.adapter_size is not None:
+        fields["adapterSize"] = _ADAPTER_NAMES[declared.adapter_size]
+    if declared.beta is not None:
+        fields["beta"] = float(declared.beta)
+    return fields
+
+
+def _state(raw: str) -> JobState:
+    word = raw.removeprefix(_STATE_PREFIX)
+    return JobState(word) if word in JobState.__members__ else JobState.UNKNOWN
+
+
+def _declared(wire: WireTuningJob) -> DeclaredFields:
+    method, spec = _method(wire)
+    source = wire.pre_tuned_model
+    return DeclaredFields(
+        method=method,
+        base_model=wire.base_model or None,
+        pretuned_model=(source and source.tuned_model_name) or None,
+        checkpoint=(source and source.checkpoint_id) or None,
+        training_uri=spec.training_dataset_uri or None,
+        epoch_count=spec.hyper_parameters.epoch_count,
+        adapter_size=_ADAPTER_SIZES.get(spec.hyper_parameters.adapter_size or ""),
+        encryption_key=wire.encryption_spec.kms_key_name or None,
+    )
+
+
+def _method(wire: WireTuningJob) -> tuple[str | None, TuningSpec]:
+    if wire.supervised_tuning_spec is not None:
+        return Method.SUPERVISED.value, wire.supervised_tuning_spec
+    if wire.preference_optimization_spec is not None:
+        return Method.PREFERENCE.value, wire.preference_optimization_spec
+    return None, TuningSpec()  # a method of v1beta1: not ours to compare
+
+
+def _billable_tokens(wire: WireTuningJob) -> int | None:
+    stats = wire.tuning_data_stats
+    counted = stats.supervised_tuning_data_stats or stats.preference_optimization_data_stats
+    return counted.total_billable_token_count if counted else None
+
+
+def _failure(wire: WireTuningJob) -> Failure | None:
+    if wire.error is None:
+        return None
+    return Failure(code=wire.error.code, message=cap(wire.error.message))

@@ -1,0 +1,143 @@
+"""The REST JSON of tuning jobs, models and checkpoints, as far as it is read.
+
+Unknown fields are ignored and unknown words kept, for the service grows; a known field of the
+wrong shape makes the whole answer untrustworthy. Fields with default values are absent from
+answers, and int64 are text (protobuf's JSON mapping). Source: v1 discovery document, 20261106.
+"""
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, value: object) -> object:
+        """Take `null` for absence, as protobuf's JSON mapping does."""
+        if isinstance(value, dict):
+            return {name: item for name, item in value.items() if item is not None}
+        return value
+
+
+class HyperParameters(_Message):
+    """Of both methods; `beta` and the multiplier are not compared and so not read."""
+
+    epoch_count: Int64 | None = None
+    adapter_size: str | None = None
+
+
+class TuningSpec(_Message):
+    """`SupervisedTuningSpec` and `PreferenceOptimizationSpec`: alike in what is read."""
+
+    training_dataset_uri: str | None = None
+    hyper_parameters: HyperParameters = HyperParameters()
+
+
+class PreTunedModel(_Message):
+    """The version and checkpoint that a continuation starts from."""
+
+    tuned_model_name: str | None = None
+    checkpoint_id: str | None = None
+
+
+class EncryptionSpec(_Message):
+    """The customer's key, if there is one."""
+
+    kms_key_name: str | None = None
+
+
+class WireCheckpoint(_Message):
+    """One checkpoint; only a job's, never a model's, has an endpoint."""
+
+    checkpoint_id: str
+    epoch: Int64 = 0
+    step: Int64 = 0
+    endpoint: str | None = None
+
+
+class TunedModel(_Message):
+    """What a job made."""
+
+    model: str | None = None
+    endpoint: str | None = None
+    checkpoints: tuple[WireCheckpoint, ...] = ()
+
+
+class Status(_Message):
+    """google.rpc.Status."""
+
+    code: int = 0
+    message: str = ""
+
+
+class DataStats(_Message):
+    """What the service counted in a dataset: the tokens of one pass over it."""
+
+    total_billable_token_count: Int64 | None = None
+
+
+class TuningDataStats(_Message):
+    """One of the two is set, after the method."""
+
+    supervised_tuning_data_stats: DataStats | None = None
+    preference_optimization_data_stats: DataStats | None = None
+
+
+class WireTuningJob(_Message):
+    """`TuningJob`. Its state is text that may be new to us; some servers print enums as numbers."""
+
+    name: str
+    state: str | int = ""
+    create_time: AwareDatetime | None = None
+    update_time: AwareDatetime | None = None
+    end_time: AwareDatetime | None = None
+    base_model: str | None = None
+    pre_tuned_model: PreTunedModel | None = None
+    supervised_tuning_spec: TuningSpec | None = None
+    preference_optimization_spec: TuningSpec | None = None
+    tuned_model_display_name: str = ""
+    description: str = ""
+    labels: dict[str, str] = {}
+    encryption_spec: EncryptionSpec = EncryptionSpec()
+    error: Status | None = None
+    tuned_model: TunedModel = TunedModel()
+    tuning_data_stats: TuningDataStats = TuningDataStats()
+
+
+class WireModel(_Message):
+    """`Model`, one version of it. The version is in the name, in a field of its own, or in both."""
+
+    name: str
+    version_id: str | None = None
+    display_name: str = ""
+    default_checkpoint_id: str | None = None
+    version_aliases: tuple[str, ...] = ()
+
+
+class JobPage(_Message):
+    """An answer of `tuningJobs.list`; `{}` is a complete one."""
+
+    tuning_jobs: tuple[WireTuningJob, ...] = ()
+    next_page_token: str = ""
+
+
+class VersionPage(_Message):
+    """An answer of `models.listVersions`."""
+
+    models: tuple[WireModel, ...] = ()
+    next_page_token: str = ""
+
+
+class CheckpointPage(_Message):
+    """An answer of `models.listCheckpoints`."""
+
+    checkpoints: tuple[WireCheckpoint, ...] = ()
+    next_page_token: str = ""
