@@ -85,7 +85,7 @@ class Commands(click.Group):
 @common
 @click.option("-V", "--version", is_flag=True, help="Print the version.")
 @click.pass_context
-def tuneops(context: click.Context, version: bool, **values: Any) -> None:
+def tuneops(context: click.Context, /, version: bool, **values: Any) -> None:
     """Declare Gemini tuning jobs in YAML; plan, apply and reconcile them from git."""
     context.obj = take(values)
     if version:

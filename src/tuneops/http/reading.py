@@ -20,7 +20,7 @@ SIZE_LIMIT = 20_000_000
 CALL_LIMIT = 60.0
 """Seconds that one call may take in all, however slowly its bytes drip in."""
 
-_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+_READ_TIMEOUT, _CONNECT_TIMEOUT = 30.0, 10.0
 _SHOWN = 200
 
 
@@ -41,7 +41,7 @@ def open_client(base_url: str, auth: httpx.Auth) -> httpx.Client:
     return httpx.Client(
         base_url=base_url,
         auth=auth,
-        timeout=_TIMEOUT,
+        timeout=httpx.Timeout(_READ_TIMEOUT, connect=_CONNECT_TIMEOUT),
         http2=False,
         follow_redirects=False,
         trust_env=not loopback,
@@ -113,10 +113,17 @@ class Reader:
         )
 
     def _send(self, request: httpx.Request, end: float) -> Answer:
-        until = min(end, self._waiting.monotonic() + CALL_LIMIT)
+        now = self._waiting.monotonic()
+        until = min(end, now + CALL_LIMIT)
+        request.extensions["timeout"] = _timeout(until - now)
         response = self._client.send(request, stream=True, follow_redirects=False)
         with contextlib.closing(response):
             return receive(response, self._waiting, until)
+
+
+def _timeout(left: float) -> dict[str, float | None]:
+    read = max(1.0, min(_READ_TIMEOUT, left))
+    return httpx.Timeout(read, connect=min(_CONNECT_TIMEOUT, read)).as_dict()
 
 
 def spoken(error: Exception) -> str:

@@ -1,7 +1,9 @@
-"""The nearest of the words that would have been right, and lists of them for a help line."""
+"""Words for notes and help lines: the nearest right word, lists of words, places in few words."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+from tuneops.diagnostics import SourceRef
 
 _LONGEST = 80
 
@@ -22,9 +24,19 @@ def listed(words: Iterable[str], limit: int = 12) -> str:
     return ", ".join(every[:limit]) + more
 
 
+def line_of(place: SourceRef, seen_from: SourceRef) -> str:
+    """A place in few words: the line, with the file where it is another one."""
+    if place.path == seen_from.path:
+        return f"line {place.line}"
+    return f"{place.path}:{place.line}:{place.column}"
+
+
 def meant(word: str, choices: Iterable[str], what: str) -> str | None:
     """A help line: the nearest choice if there is one, and all that there are."""
     every = list(choices)
     close = near(word, every)
-    begin = f"did you mean `{close}`? " if close else ""
-    return f"{begin}{what}: {listed(every)}" if every else None
+    if not every:
+        return None
+    if close:
+        return f"did you mean `{close}`? {what[0].upper()}{what[1:]}: {listed(every)}"
+    return f"{what}: {listed(every)}"

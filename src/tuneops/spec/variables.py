@@ -158,14 +158,14 @@ def _env(name: str, where: SourceRef, values: Values) -> str | Diagnostic:
     if name not in values.allowed:
         return Diagnostic(
             code="env-not-allowed",
-            message=f"`{name}` of the environment is not open to specs",
+            message=f"environment variable `{name}` is not open to specs",
             where=where,
             help=f"list it in the workspace: `allowEnv: [{name}]`",
         )
     if name not in values.env:
         return Diagnostic(
             code="unset-env",
-            message=f"`{name}` is not set in the environment",
+            message=f"environment variable `{name}` is not set",
             where=where,
             help=f"set it: `export {name}=…`",
         )

@@ -80,7 +80,7 @@ def test_supervised_lines_that_are_examples(line):
         ({"contents": [{"role": "user", "parts": "x"}, ANSWER]}, "contents[0].parts"),
         ({"contents": [turn("user", {"x": 1}), ANSWER]}, "contents[0].parts[0]"),
         ({"contents": [turn("user", {"text": 1}), ANSWER]}, "text must be text"),
-        ({"contents": [turn("user", file("a/b", "/tmp/x")), ANSWER]}, "gs:// or http(s)"),
+        ({"contents": [turn("user", file("a/b", "/data/x")), ANSWER]}, "gs:// or http(s)"),
         ({"contents": [turn("user", {"fileData": {"fileUri": "gs://a/b"}}), ANSWER]}, "mimeType"),
         ({"contents": ["x", ANSWER]}, "must be an object"),
         ({"contents": [ASK, ANSWER], "systemInstruction": "x"}, "systemInstruction"),

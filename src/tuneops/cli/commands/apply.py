@@ -41,6 +41,7 @@ from tuneops.store.planfile import read_plan
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     plan_file: Path | None,
     auto_approve: bool,
     expect_digest: str | None,

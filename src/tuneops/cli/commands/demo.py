@@ -32,7 +32,7 @@ AFTER = BEFORE.replace("epochCount: 2", "epochCount: 3")
 @click.command("demo")
 @common
 @click.pass_context
-def command(context: click.Context, **values: Any) -> int:
+def command(context: click.Context, /, **values: Any) -> int:
     """Run the sample specs on the built-in emulator: no account, no cost, no network.
 
     \b

@@ -44,7 +44,9 @@ def _state(chosen: Options) -> Any:
 )
 @click.option("--print-env", is_flag=True, help="Print the variables to export, too.")
 @click.pass_context
-def serve(context: click.Context, port: int, speed: float, print_env: bool, **values: Any) -> int:
+def serve(
+    context: click.Context, /, port: int, speed: float, print_env: bool, **values: Any
+) -> int:
     """Serve the emulator over HTTP, on this machine only, until Ctrl-C.
 
     The first line of stdout is its URL. Port 0 takes a free port.
@@ -83,7 +85,7 @@ def serve(context: click.Context, port: int, speed: float, print_env: bool, **va
 @common
 @click.argument("length", type=Duration())
 @click.pass_context
-def advance(context: click.Context, length: timedelta, **values: Any) -> int:
+def advance(context: click.Context, /, length: timedelta, **values: Any) -> int:
     """Move the emulator's time on by LENGTH, such as 90s, 15m or 2h.
 
     \b
@@ -111,7 +113,7 @@ def advance(context: click.Context, length: timedelta, **values: Any) -> int:
 @common
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
-def reset(context: click.Context, yes: bool, **values: Any) -> int:
+def reset(context: click.Context, /, yes: bool, **values: Any) -> int:
     """Forget all jobs, models and objects of the emulator. The lock is not touched.
 
     \b

@@ -25,7 +25,7 @@ def command() -> None:
 @common
 @click.argument("addresses", nargs=-1)
 @click.pass_context
-def show(context: click.Context, addresses: tuple[str, ...], **values: Any) -> int:
+def show(context: click.Context, /, addresses: tuple[str, ...], **values: Any) -> int:
     """Show the lock's entries, of all addresses or of some.
 
     \b
@@ -62,7 +62,7 @@ def show(context: click.Context, addresses: tuple[str, ...], **values: Any) -> i
 @command.command("check")
 @common
 @click.pass_context
-def check(context: click.Context, **values: Any) -> int:
+def check(context: click.Context, /, **values: Any) -> int:
     """Fail (exit 5) when the specs ask for anything that the lock does not have.
 
     \b

@@ -18,7 +18,7 @@ FIELDS = ("model", "checkpoint", "endpoint", "job")
 @common
 @click.argument("address")
 @click.pass_context
-def command(context: click.Context, address: str, **values: Any) -> int:
+def command(context: click.Context, /, address: str, **values: Any) -> int:
     """Print one result from the lock: ADDRESS, or ADDRESS.FIELD for one line.
 
     FIELD is model, checkpoint, endpoint or job. It asks no service.

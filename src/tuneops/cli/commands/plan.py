@@ -30,6 +30,7 @@ from tuneops.store.planfile import write_plan
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     out: Path | None,
     detailed_exitcode: bool,
     show_unchanged: bool,

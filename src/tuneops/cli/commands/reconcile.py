@@ -22,7 +22,7 @@ from tuneops.store.git import Checkout, read_checkout
 @click.option("--allow-empty", is_flag=True, help="Go on when the specs declare no job at all.")
 @click.pass_context
 def command(
-    context: click.Context, once: bool, detailed_exitcode: bool, allow_empty: bool, **values: Any
+    context: click.Context, /, once: bool, detailed_exitcode: bool, allow_empty: bool, **values: Any
 ) -> int:
     """Look at everything, do what the committed specs allow, write the lock, exit.
 

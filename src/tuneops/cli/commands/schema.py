@@ -15,7 +15,7 @@ KINDS = ("Workspace", "TuningJob", "TuningChain")
 @common
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @click.pass_context
-def command(context: click.Context, kind: str | None, **values: Any) -> int:
+def command(context: click.Context, /, kind: str | None, **values: Any) -> int:
     """Print the JSON schema of one kind of spec, or of all of them.
 
     \b

@@ -16,7 +16,7 @@ from tuneops.render.status import status_json, status_text
 @click.command("status")
 @common
 @click.pass_context
-def command(context: click.Context, **values: Any) -> int:
+def command(context: click.Context, /, **values: Any) -> int:
     """Show jobs, model versions and checkpoints. Reads only.
 
     \b

@@ -23,7 +23,7 @@ from tuneops.render.lines import Line, counted
     help="Whether to read the datasets, too.",
 )
 @click.pass_context
-def command(context: click.Context, data: str, **values: Any) -> int:
+def command(context: click.Context, /, data: str, **values: Any) -> int:
     """Check specs and datasets, offline: nothing is sent, nothing is written.
 
     \b

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from tuneops.core.recipe import AtEpoch, AtStep, CheckpointRule
 from tuneops.diagnostics import Diagnostic
+from tuneops.spec.near import line_of
 from tuneops.spec.project import Draft, Project
 from tuneops.spec.rules.sources import method_key, training
 
@@ -64,7 +65,7 @@ def checkpoint_is_kept(project: Project) -> Iterator[Diagnostic]:
             code="checkpoint-not-kept",
             message=f"`{child}` starts from {_named(rule)} of `{above}`, which keeps only its last",
             where=draft.at("checkpoint"),
-            notes=(f"`exportLastCheckpointOnly: true` at line {place.line}",),
+            notes=(f"`exportLastCheckpointOnly: true` at {line_of(place, draft.at('checkpoint'))}",),
             help=f"set it to false (that buys `{above}` again), or use `checkpoint: last`",
         )
 
@@ -86,6 +87,6 @@ def checkpoint_is_reached(project: Project) -> Iterator[Diagnostic]:
             code="unknown-checkpoint",
             message=f"`{child}` starts from {_named(rule)} of `{above}`, which runs {epochs}",
             where=draft.at("checkpoint"),
-            notes=(f"`epochCount: {epochs}` at {place.path}:{place.line}:{place.column}",),
+            notes=(f"`epochCount: {epochs}` at {line_of(place, draft.at('checkpoint'))}",),
             help=f"name an epoch from 1 to {epochs}, or use `checkpoint: last`",
         )

@@ -76,7 +76,9 @@ def names_are_well_formed(project: Project) -> Iterator[Diagnostic]:
 
 
 def _tidied(name: str) -> str | None:
-    words = "".join(one if one.isascii() and one.isalnum() else " " for one in name.lower()).split()
+    if not name.isascii():
+        return None
+    words = "".join(one if one.isalnum() else " " for one in name.lower()).split()
     better = "-".join(words)
     return f"write `{better}`" if NAME.fullmatch(better) and len(better) <= LIMIT else None
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tuneops.core.address import Address
 from tuneops.diagnostics import Diagnostic
-from tuneops.spec.near import meant
+from tuneops.spec.near import line_of, meant
 from tuneops.spec.project import Draft, Project
 
 
@@ -32,11 +32,11 @@ def _parents(project: Project, draft: Draft, parent: Address) -> str | None:
     written = draft.spec.from_ or ""
     if parent.name == draft.address.name and "/" not in written and draft.address.stage:
         stages = [one.address.stage for one in project.stages(parent.name) if one is not draft]
-        return meant(parent.stage, stages, "Stages of this chain")
+        return meant(parent.stage, stages, "stages of this chain")
     if stages := [one.address.stage for one in project.stages(parent.name)]:
-        return meant(parent.stage, stages, f"Stages of `{parent.name}`")
+        return meant(parent.stage, stages, f"stages of `{parent.name}`")
     others = [str(one.address) for one in project.drafts if one is not draft]
-    return meant(written, others, "Jobs of this project")
+    return meant(written, others, "jobs of this project")
 
 
 def parents_are_enabled(project: Project) -> Iterator[Diagnostic]:
@@ -82,11 +82,10 @@ def _cycle(ring: list[Draft], project: Project) -> Diagnostic:
     arrows = " -> ".join(names[one.address] for one in (*walk, ring[0]))
     notes = []
     for one in ring[:-1]:
-        parent, where = project.parent(one), one.at("from")
+        parent = project.parent(one)
         assert parent is not None
-        notes.append(
-            f"`{names[one.address]}` continues from `{names[parent.address]}` at line {where.line}"
-        )
+        place = line_of(one.at("from"), ring[-1].at("from"))
+        notes.append(f"`{names[one.address]}` continues from `{names[parent.address]}` at {place}")
     itself = f"`{names[ring[0].address]}` continues from itself"
     what = "stages" if ring[0].address.stage else "jobs"
     return Diagnostic(
