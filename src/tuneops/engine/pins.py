@@ -6,6 +6,7 @@ carries: new bytes behind an unchanged URI are not a cause.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 
 from tuneops.core.address import Address
 from tuneops.core.desired import (
@@ -44,6 +45,7 @@ def pin(
     findings: list[Diagnostic] = []
     pins: dict[Place, Pinned] = {}
     open_places: list[tuple[Address, DatasetRef]] = []
+    read_file = cache(read_file)
     trainings = {(job.address, job.training.location) for job in declaration.jobs}
     for address, ref in declaration.datasets():
         place = (address, ref.location)

@@ -51,7 +51,7 @@ LATER = {
         help="leave it out, and keep the old name",
     ),
     "budget": Later(
-        within=_WORKSPACE | _ENVIRONMENT, help="leave it out, and give `apply` a `--max-cost`"
+        within=_WORKSPACE | _ENVIRONMENT, help="leave it out; the plan shows what it would cost"
     ),
     "claims": Later(
         within=_ENVIRONMENT, help="leave it out; the strongest store that works is taken"

@@ -6,10 +6,10 @@ refused where a number is wanted.
 """
 
 import re
-from collections.abc import Mapping as Table
+from collections.abc import Container
 from decimal import Decimal, InvalidOperation
 
-from tuneops.core.recipe import AtEpoch, AtStep, CheckpointRule, WithId
+from tuneops.core.recipe import AtEpoch, AtStep, CheckpointRule, WithId, camel
 from tuneops.spec.near import near
 from tuneops.spec.nodes import Mapping, Node, Scalar, Sequence, is_null
 
@@ -232,16 +232,18 @@ def table(node: object) -> dict[str, Node]:
     return {entry.key.text: entry.value for entry in node.entries if not is_null(entry.value)}
 
 
-def fields(node: object, names: Table[str, object]) -> dict[str, Node]:
+def fields(node: object, names: Container[str]) -> dict[str, Node]:
     """The values of a mapping whose keys are ours, in canonical spelling; nulls are left out."""
     if not isinstance(node, Mapping):
         raise Misfit("wrong-type", f"must be a mapping, not {shown(node)}")
     found: dict[str, Node] = {}
-    for name in names:
-        if (entry := node.entry(name)) is not None and not is_null(entry.value):
+    for entry in node.entries:
+        key = entry.key.text
+        name = key if key in names or "_" not in key else camel(key)
+        if name not in names:
+            found[key] = entry.value
+        elif not is_null(entry.value):
             found[name] = entry.value
-    known = {id(entry) for name in names if (entry := node.entry(name)) is not None}
-    found |= {entry.key.text: entry.value for entry in node.entries if id(entry) not in known}
     return found
 
 

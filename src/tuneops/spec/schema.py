@@ -7,7 +7,7 @@ values, so that every field decides for itself how its text is read.
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_args, get_origin
 
 from pydantic import (
@@ -360,6 +360,7 @@ def _shape(annotation: Any) -> tuple[type[Shape], bool] | None:
     return None
 
 
+@cache
 def names_of(model: type[Shape]) -> dict[str, FieldInfo]:
     """The fields of a model in the service's spelling."""
     return {field.alias or name: field for name, field in model.model_fields.items()}

@@ -1,11 +1,14 @@
 import json
+import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
 from tuneops.errors import NoCredentials, Rejected, Unanswered, Unavailable
+from tuneops.vertex import single_post
 from tuneops.vertex.translate import to_body
 
 NAME = "projects/123456789012/locations/us-central1/tuningJobs/7"
@@ -170,3 +173,29 @@ def test_a_client_that_cannot_be_opened_sends_nothing(service: Any, ask: Make) -
     with pytest.raises(Rejected) as caught:
         service.provider.create_job(ask())
     assert caught.value.reason == "NOT_SENT"
+
+
+def _starting(late: bool, then: Exception) -> Callable[[httpx.Request], httpx.Response]:
+    """A transport that tells the trace when the first byte leaves, as httpcore does."""
+
+    def send(request: httpx.Request) -> httpx.Response:
+        if late:
+            threading.Event().wait(0.2)
+        head = SimpleNamespace(method=b"POST")
+        request.extensions["trace"]("http11.send_request_headers.started", {"request": head})
+        raise then
+
+    return send
+
+
+def test_what_is_late_is_not_sent(service: Any, ask: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(single_post, "CALL_LIMIT", 0.05)
+    with pytest.raises(Rejected) as caught:
+        service.says(_starting(True, AssertionError("sent"))).create_job(ask())
+    assert caught.value.reason == "NOT_SENT"
+
+
+def test_after_the_first_byte_no_error_means_not_sent(service: Any, ask: Make) -> None:
+    for error in (httpx.ConnectError("x"), httpx.ProxyError("x"), Unavailable("x")):
+        with pytest.raises(Unanswered):
+            service.says(_starting(False, error)).create_job(ask())
