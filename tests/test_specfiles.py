@@ -44,7 +44,9 @@ def marks(text: SourceText) -> list[Found]:
 
 def place(finding: Diagnostic) -> Found:
     where = finding.where
-    return (where.path, where.line, where.column, finding.code) if where else ("", 0, 0, finding.code)
+    return (
+        (where.path, where.line, where.column, finding.code) if where else ("", 0, 0, finding.code)
+    )
 
 
 def given(case: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from tuneops.engine.pins import pin
 from tuneops.engine.reconcile import Event, Terms, World
 from tuneops.errors import Busy, Denied
 from tuneops.gcs.objects import GcsObjects
+from tuneops.http.reading import open_client
 from tuneops.http.waiting import Waiting
 from tuneops.render.plan import Header
 from tuneops.store.claims import FileClaims
@@ -236,7 +237,7 @@ def _remote(target: Target, stack: contextlib.ExitStack) -> _Service:
         name = f"Vertex AI · project {target.project} · {target.location} · REAL COST"
 
     def client(url: str) -> httpx.Client:
-        return httpx.Client(base_url=url, auth=auth)
+        return open_client(url, auth)
 
     waiting = Waiting()
     return _Service(

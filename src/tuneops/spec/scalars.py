@@ -28,6 +28,8 @@ _FLAGS |= {"TRUE": True, "FALSE": False}
 _OLD_FLAGS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _LONGEST = 40
 _SHOWN = 80
+_UNKNOWN = 100
+"""How many keys that are no fields are looked at: the file is refused for the first."""
 
 ADAPTER_SIZES = {
     "ADAPTER_SIZE_ONE": 1,
@@ -237,11 +239,14 @@ def fields(node: object, names: Container[str]) -> dict[str, Node]:
     if not isinstance(node, Mapping):
         raise Misfit("wrong-type", f"must be a mapping, not {shown(node)}")
     found: dict[str, Node] = {}
+    unknown = 0
     for entry in node.entries:
         key = entry.key.text
         name = key if key in names or "_" not in key else camel(key)
         if name not in names:
-            found[key] = entry.value
+            unknown += 1
+            if unknown <= _UNKNOWN:
+                found[key] = entry.value
         elif not is_null(entry.value):
             found[name] = entry.value
     return found

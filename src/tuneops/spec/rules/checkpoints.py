@@ -65,7 +65,9 @@ def checkpoint_is_kept(project: Project) -> Iterator[Diagnostic]:
             code="checkpoint-not-kept",
             message=f"`{child}` starts from {_named(rule)} of `{above}`, which keeps only its last",
             where=draft.at("checkpoint"),
-            notes=(f"`exportLastCheckpointOnly: true` at {line_of(place, draft.at('checkpoint'))}",),
+            notes=(
+                f"`exportLastCheckpointOnly: true` at {line_of(place, draft.at('checkpoint'))}",
+            ),
             help=f"set it to false (that buys `{above}` again), or use `checkpoint: last`",
         )
 

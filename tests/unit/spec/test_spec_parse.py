@@ -1,0 +1,205 @@
+"""Text to nodes: places, what is refused, and that nothing but findings comes out."""
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tuneops.diagnostics import Diagnostic
+from tuneops.spec.load import load
+from tuneops.spec.nodes import Mapping, Scalar
+from tuneops.spec.parse import Parsed, parse
+from tuneops.spec.text import FILE_LIMIT, SourceText, decode
+
+WORKSPACE = """\
+apiVersion: tuneops.dev/v1
+kind: Workspace
+metadata: {name: acme}
+spec:
+  environments:
+    local: {provider: emulator, project: demo-project, location: us-central1, variables: {b: data}}
+"""
+
+CHAIN = """\
+apiVersion: tuneops.dev/v1
+kind: TuningChain
+metadata: {name: bot, labels: {team: support}}
+spec:
+  baseModel: gemini-2.5-flash
+  defaults:
+    supervisedTuningSpec: {hyperParameters: {adapterSize: 8}}
+  stages:
+    - name: seed
+      supervisedTuningSpec:
+        trainingDatasetUri: "${var.b}/a.jsonl"
+        hyperParameters: {epochCount: 3, learningRateMultiplier: 1e-1}
+    - name: tone
+      from: seed
+      checkpoint: {epoch: 2}
+      preferenceOptimizationSpec:
+        trainingDatasetUri: gs://bucket/b.jsonl
+        hyperParameters: {beta: 0.1}
+"""
+
+
+def read(text: str) -> Parsed:
+    return parse([SourceText("a.yaml", text)])
+
+
+def codes(text: str) -> list[str]:
+    return [finding.code for finding in read(text).findings]
+
+
+def test_every_node_keeps_its_place() -> None:
+    (document,) = read("a: 1\nümlaut: 'x y'\n").documents
+    value = document.root.get("ümlaut")
+    assert isinstance(value, Scalar)
+    where = value.span.where
+    assert (where.line, where.column, where.length) == (2, 9, 5)
+    assert where.excerpt == "ümlaut: 'x y'"
+
+
+def test_either_spelling_finds_a_key() -> None:
+    (document,) = read("base_model: x\nepochCount: 3\n").documents
+    assert document.root.entry("baseModel") is document.root.entries[0]
+    assert document.root.entry("epochCount") is document.root.entries[1]
+
+
+def test_byte_order_mark_and_crlf_are_read() -> None:
+    decoded = decode("a.yaml", b"\xef\xbb\xbf" + CHAIN.replace("\n", "\r\n").encode())
+    assert isinstance(decoded, SourceText)
+    (document,) = parse([decoded]).documents
+    spec = document.root.get("spec")
+    assert isinstance(spec, Mapping)
+    first = document.root.entries[0].key.span.where
+    assert (first.line, first.column, first.excerpt) == (1, 1, "apiVersion: tuneops.dev/v1")
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "column"),
+    [(b"\xff\xfea\x00", 1, 1), (b"a: 1\nb: caf\xe9\n", 2, 7), (b"\xc3\xa9\xe9", 1, 2)],
+)
+def test_other_encodings_are_refused(content: bytes, line: int, column: int) -> None:
+    finding = decode("a.yaml", content)
+    assert isinstance(finding, Diagnostic)
+    assert finding.where is not None
+    assert (finding.code, finding.where.line, finding.where.column) == ("not-utf8", line, column)
+
+
+def test_large_files_and_texts_are_refused() -> None:
+    large = b"a: " + b"x" * FILE_LIMIT
+    finding = decode("a.yaml", large)
+    assert isinstance(finding, Diagnostic)
+    assert finding.code == "too-large"
+    assert codes(large.decode()) == ["too-large"]
+    assert codes("a: " + "x" * (64 * 1024 + 1)) == ["too-large"]
+    assert not codes("a: " + "x" * 64 * 1024)
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x07", "\x1b", "\x7f", "\x85", "\u2028", "\u061c"])
+def test_control_characters_are_refused(character: str) -> None:
+    assert codes(f"a: {character}b\n") == ["hidden-character"]
+
+
+def test_lone_surrogates_are_refused() -> None:
+    assert codes("a: \ud800\n") == ["hidden-character"]
+    assert codes('a: "\\ud800"\n') == ["yaml-syntax"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5000,
+        "{" * 5000,
+        "- " * 5000,
+        "? " * 5000,
+        "a: [" * 900,
+        "a: 'x",
+        'a: "x',
+        "a: |\n x\n y\n z: [",
+        "%YAML 9.9\n---\na: 1",
+        "%TAG ! x\n---\na: !b 1",
+        "\r\r\r",
+        "a: 1\n...\nb",
+        "&a [*a]",
+        "*",
+        "&",
+        "!",
+        "'",
+        ":",
+        "? ",
+        "- ",
+        "{,}",
+        "---",
+        "...",
+        "\ufeff",
+        "a: !!int 3",
+        "a: !!binary |\n  R0lGOD==\n",
+        '"\\UFFFFFFFF": 1',
+        "=: 1",
+        "a: 2024-13-45",
+        "a: " + "9" * 5000,
+    ],
+)
+def test_nothing_but_findings_comes_out(text: str) -> None:
+    parsed = read(text)
+    assert parsed.documents or parsed.findings
+
+
+def test_an_alias_bomb_is_not_walked() -> None:
+    rows = ["a: &a0 [x, x, x, x, x, x, x, x, x]"]
+    rows += [f"b{n}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]" for n in range(9)]
+    started = time.perf_counter()
+    assert set(codes("\n".join(rows))) == {"yaml-anchor"}
+    assert time.perf_counter() - started < 1
+
+
+def check(text: str) -> None:
+    started = time.perf_counter()
+    found = load(
+        [SourceText("w.yaml", WORKSPACE), SourceText("c.yaml", text)],
+        environment=None,
+        variables={},
+        env={},
+    )
+    assert time.perf_counter() - started < 1
+    assert found.findings or found.declaration
+    for finding in found.findings:
+        where = finding.where
+        assert finding.message
+        assert where is None or (where.line >= 1 and where.column >= 1)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text(max_size=400))
+def test_random_text(text: str) -> None:
+    check(text)
+
+
+TOKENS = sorted(set(CHAIN.replace("\n", " \n ").split(" ")))
+ODD = ["&a", "*a", "<<", "!x", "[", "]", "{", "}", "- ", ": ", "\n", "#", "'", '"', "|", "~", "${"]
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, len(CHAIN)),
+            st.integers(0, 30),
+            st.one_of(st.sampled_from(TOKENS), st.sampled_from(ODD), st.text(max_size=5)),
+        ),
+        max_size=6,
+    )
+)
+def test_mutated_specs(edits: list[tuple[int, int, str]]) -> None:
+    text = CHAIN
+    for start, length, new in edits:
+        text = text[:start] + new + text[start + length :]
+    check(text)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.sampled_from(CHAIN.splitlines()), min_size=1, max_size=25))
+def test_shuffled_lines(lines: list[str]) -> None:
+    check("\n".join(lines))
