@@ -1,5 +1,6 @@
 """Print: the answer on stdout, the conversation on stderr, colours on a terminal only."""
 
+import io
 import json
 import os
 import sys
@@ -24,6 +25,10 @@ STYLES = {
     "strong": "bold",
     "dim": "dim",
 }
+
+
+ASCII = str.maketrans({"·": "-", "…": "...", "»": ">", "→": "->"})
+"""Our own signs for a screen or a file whose encoding has none of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +81,18 @@ class Console:
         from rich.console import Console as Rich
         from rich.text import Text
 
-        rich = Rich(file=stream, force_terminal=True, soft_wrap=True, highlight=False)
+        buffer = io.StringIO()
+        rich = Rich(
+            file=buffer,
+            force_terminal=True,
+            color_system="standard",
+            no_color=False,
+            soft_wrap=True,
+            highlight=False,
+        )
         for line in lines:
             rich.print(Text(line.text.rstrip(), style=STYLES.get(line.manner, "")))
+        _write(stream, buffer.getvalue())
 
 
 def colored(stream: TextIO, color: str) -> bool:
@@ -87,7 +101,7 @@ def colored(stream: TextIO, color: str) -> bool:
         return color == "always"
     if os.environ.get("NO_COLOR"):
         return False
-    if os.environ.get("FORCE_COLOR") or os.environ.get("CLICOLOR_FORCE"):
+    if any(os.environ.get(name, "") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
         return True
     if os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
         return False
@@ -98,7 +112,12 @@ def _write(stream: TextIO, text: str) -> None:
     """Write, whatever the encoding can hold; a closed pipe is not a fault of ours."""
     encoding = stream.encoding or "utf-8"
     try:
-        stream.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
+        try:
+            text.encode(encoding)
+        except UnicodeEncodeError:
+            spelled = text.translate(ASCII)
+            text = spelled.encode(encoding, errors="backslashreplace").decode(encoding)
+        stream.write(text)
         stream.flush()
     except BrokenPipeError:
         devnull = os.open(os.devnull, os.O_WRONLY)

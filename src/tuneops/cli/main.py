@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import os
+import re
 import signal
 import sys
 from types import FrameType
@@ -12,6 +13,7 @@ import click
 
 from tuneops.cli.console import Console
 from tuneops.cli.options import Options, common, take
+from tuneops.diagnostics import Diagnostic
 from tuneops.errors import InputError, TuneopsError
 from tuneops.render.lines import Line
 
@@ -38,7 +40,7 @@ Tools:
   emulator    Serve it, advance its time, reset it
   schema      Print the JSON schema of the specs, for editors
 
-Run `tuneops COMMAND --help`, or `tuneops help exit-codes`.
+Run `tuneops COMMAND --help`, `tuneops help exit-codes` or `tuneops help environment`.
 """
 
 COMMANDS = {
@@ -108,88 +110,113 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 def run(words: list[str]) -> int:
     """Run the command line; give the exit code."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminate)
-    console = Console(color=_flag(words, "--color") or "auto")
-    machine = "json" in (_flag(words, "-f"), _flag(words, "--format")) or (
-        os.environ.get("TUNEOPS_FORMAT") == "json"
-    )
+        if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` stays what it is
+            signal.signal(number, _terminate)
+    console = Console(color=_flag(words, "--color") or os.environ.get("TUNEOPS_COLOR") or "auto")
+    form = _flag(words, "--format", "-f") or os.environ.get("TUNEOPS_FORMAT") or "text"
     try:
         code = tuneops.main(words, prog_name="tuneops", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as end:
         return int(end.exit_code)
     except click.UsageError as fault:
-        _usage(fault, console)
-        return 64
+        return _usage(fault, console, form)
     except TuneopsError as fault:
-        return _report(fault, console, machine=machine)
+        findings = fault.findings if isinstance(fault, InputError) else (fault.as_diagnostic(),)
+        return _report(findings, fault.exit_code, console, form)
     except (KeyboardInterrupt, click.Abort):
-        return 130
+        return _stopped(130, console, form)
     except Terminated:
-        return 143
+        return _stopped(143, console, form)
     except Exception as fault:  # the one place where a bug of ours ends
-        return _bug(fault, console, words)
+        return _bug(fault, console, form, words)
 
 
-def _flag(words: list[str], name: str) -> str | None:
-    """A flag's value, read before click does, for faults that come before click is done."""
-    for index, word in enumerate(words):
-        if word == name and index + 1 < len(words):
-            return words[index + 1]
-        if word.startswith(f"{name}="):
-            return word.partition("=")[2]
-    return None
+def _flag(words: list[str], *names: str) -> str | None:
+    """A flag's last value, read before click does, for faults that come before click is done."""
+    value = None
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        for name in names:
+            if word == name:
+                value = after
+            elif name.startswith("--") and word.startswith(f"{name}="):
+                value = word.partition("=")[2]
+            elif not name.startswith("--") and word.startswith(name):
+                value = word.removeprefix(name)
+    return value
 
 
-def _usage(fault: click.UsageError, console: Console) -> None:
+def _usage(fault: click.UsageError, console: Console, form: str) -> int:
     """Say what was mistyped, what was meant, and how the command is called."""
-    message = fault.format_message().rstrip(".")
-    context = fault.ctx
-    near = _near(fault, context) if context else None
-    meant = f"; did you mean `{near}`?" if near and "Did you mean" not in message else ""
-    lines = [Line(f"error: {message[:1].lower()}{message[1:]}{meant}", "error")]
-    if context is not None:
-        lines.append(Line(context.get_usage()))
+    if type(fault).__name__ == "NoArgsIsHelpError":  # `tuneops lock` alone; newer clicks only
+        click.echo(fault.format_message())
+        return 0
+    message, help_ = _plainly(fault)
+    usage = fault.ctx.get_usage() if fault.ctx is not None else None
+    if form == "json":
+        finding = Diagnostic(code="usage", message=message, help=help_ or usage)
+        return _report((finding,), 64, console, form)
+    meant = f"; {help_}" if help_ else ""
+    lines = [Line(f"error: {message}{meant}", "error")]
+    if usage is not None:
+        lines.append(Line(usage))
     console.complain(lines)
+    return 64
 
 
-def _near(fault: click.UsageError, context: click.Context) -> str | None:
-    """The command that a mistyped one resembles."""
-    words = fault.format_message().replace("'", " ").replace(".", " ").split()
-    if "command" in words and isinstance(context.command, click.Group):
-        known = context.command.list_commands(context)
-        close = difflib.get_close_matches(words[-1], known, n=1)
-        return close[0] if close else None
-    return None
+def _plainly(fault: click.UsageError) -> tuple[str, str | None]:
+    """A usage fault in our words: names in backticks, and what was probably meant."""
+    message = re.sub(r"'([^']+)'", r"`\1`", fault.format_message()).rstrip(".")
+    message, _, meant = message.partition(". Did you mean ")
+    message = message.partition(" (Possible options:")[0]
+    near = re.findall("`([^`]+)`", meant)
+    mistyped = re.search("no such (?:command|option)s? `([^`]+)`", message, re.IGNORECASE)
+    if not near and mistyped and fault.ctx is not None:
+        near = difflib.get_close_matches(mistyped[1], _known(fault.ctx, mistyped[1]), n=1)
+    help_ = f"did you mean `{near[0]}`?" if near else None
+    return f"{message[:1].lower()}{message[1:]}", help_
 
 
-def _report(fault: TuneopsError, console: Console, *, machine: bool) -> int:
-    """Show a fault and its findings; give its exit code."""
-    findings = fault.findings if isinstance(fault, InputError) else (fault.as_diagnostic(),)
-    if machine:
+def _known(context: click.Context, word: str) -> list[str]:
+    """What could have been meant: the options, or the commands, that there are."""
+    command = context.command
+    if word.startswith("-"):
+        return [name for parameter in command.get_params(context) for name in parameter.opts]
+    return command.list_commands(context) if isinstance(command, click.Group) else []
+
+
+def _report(findings: tuple[Diagnostic, ...], code: int, console: Console, form: str) -> int:
+    """Show findings in the chosen format; give the exit code back."""
+    if form == "json":
         from tuneops.render.findings import findings_json
 
-        document = {
-            "formatVersion": 1,
-            "diagnostics": findings_json(findings),
-            "exitCode": fault.exit_code,
-        }
+        document = {"formatVersion": 1, "diagnostics": findings_json(findings), "exitCode": code}
         console.answer_json(document)
-    else:
-        console.complain_of(findings)
-    return fault.exit_code
+        return code
+    if form == "github":
+        from tuneops.render.findings import findings_github
+
+        console.answer_text(findings_github(findings))
+    console.complain_of(findings)
+    return code
 
 
-def _bug(fault: Exception, console: Console, words: list[str]) -> int:
+def _stopped(code: int, console: Console, form: str) -> int:
+    """A stop before anything was begun, or after all was said."""
+    if form == "json":
+        _report((Diagnostic(code="stopped", message="stopped by a signal"),), code, console, form)
+    return code
+
+
+def _bug(fault: Exception, console: Console, form: str, words: list[str]) -> int:
     """Say that it is our bug; a traceback only with `-vv`."""
-    name = type(fault).__name__
-    console.complain(
-        [
-            Line(f"error[internal]: {name}; this is a bug in tuneops", "error"),
-            Line("    note: a job that was being created is found by its labels on the next run"),
-            Line("    help: run it again with `-vv` to see the traceback, and report it"),
-        ]
+    finding = Diagnostic(
+        code="internal",
+        message=f"{type(fault).__name__}; this is a bug in tuneops",
+        notes=("a job that was being created is found by its labels on the next run",),
+        help="run it again with `-vv` to see the traceback, and report it",
     )
+    _report((finding,), 1, console, form)
     if "-vv" in words:
         import traceback
 

@@ -9,7 +9,7 @@ import click
 
 from tuneops.cli.console import Console
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 FORMATS = ("text", "json", "markdown", "github")
 
@@ -37,12 +37,30 @@ class Options:
         return self.format == "json"
 
 
-def common(command: Command) -> Command:
+class Command(click.Command):
+    """A command whose page shows its own options first, and those that all have after them."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the two groups."""
+        groups: dict[str, list[tuple[str, str]]] = {"Options": [], "Options of every command": []}
+        own, shared = groups.values()
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                (shared if parameter.name in (*NAMES, "help") else own).append(record)
+        for title, records in groups.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records, col_max=24)
+
+
+def common(command: Function) -> Function:
     """Give a command the common flags; it is called with `options`."""
     flags = [
         click.option(
             "-C",
             "--directory",
+            metavar="DIR",
             type=click.Path(path_type=Path, exists=True, file_okay=False),
             envvar="TUNEOPS_DIRECTORY",
             help="Project root; default: the nearest folder upwards with specs/workspace.yaml.",
@@ -58,20 +76,23 @@ def common(command: Command) -> Command:
         click.option(
             "-f",
             "--format",
+            metavar="FORMAT",
             type=click.Choice(FORMATS),
             envvar="TUNEOPS_FORMAT",
-            help="How to print the answer; default: text.",
+            help="How to print the answer: text (default), json, markdown or github.",
         ),
         click.option(
             "--color",
+            metavar="WHEN",
             type=click.Choice(("auto", "always", "never")),
             envvar="TUNEOPS_COLOR",
-            help="Colours; default: auto, on a terminal only.",
+            help="Colours: auto (default, on a terminal only), always or never.",
         ),
         click.option("-q", "--quiet", is_flag=True, help="Errors and the answer only."),
         click.option("-v", "--verbose", count=True, help="Say more."),
         click.option(
             "--summary",
+            metavar="FILE",
             type=click.Path(path_type=Path, dir_okay=False),
             help="Append the answer as Markdown to this file as well.",
         ),

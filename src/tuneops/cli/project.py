@@ -9,7 +9,7 @@ from tuneops.cli.options import Options
 from tuneops.core.desired import Declaration
 from tuneops.core.recipe import Dataset, Evidence
 from tuneops.datasets.digest import digest
-from tuneops.diagnostics import Diagnostic, SourceRef, has_errors, sort_key
+from tuneops.diagnostics import Diagnostic, has_errors, sort_key
 from tuneops.engine.ports import StoredObject
 from tuneops.errors import InputError
 from tuneops.spec.load import load
@@ -69,7 +69,7 @@ def open_project(options: Options, variables: Mapping[str, str] | None = None) -
     start = options.directory or Path.cwd()
     root = find_root(start)
     if root is None:
-        raise InputError((_no_project(start),))
+        raise InputError((no_project(start),))
     specs, findings = read_specs(root)
     texts: list[SourceText] = []
     more: list[Diagnostic] = []
@@ -111,10 +111,10 @@ def _missing_files(root: Path, declaration: Declaration) -> list[Diagnostic]:
     ]
 
 
-def _no_project(start: Path) -> Diagnostic:
+def no_project(start: Path) -> Diagnostic:
+    """The finding for a folder that is in no project."""
     return Diagnostic(
         code="no-project",
         message=f"no `specs/workspace.yaml` in `{start}` or above it",
-        where=SourceRef(path="specs/workspace.yaml", line=1, column=1),
         help="change to your project, or name it with `--directory DIR`",
     )

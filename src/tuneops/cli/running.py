@@ -8,10 +8,14 @@ from typing import Any
 from tuneops.cli.console import Console
 from tuneops.cli.exits import worst
 from tuneops.cli.session import Session
+from tuneops.core.creation import Contended, Held, Outcome, Refusal
 from tuneops.core.plan import Action, Change
+from tuneops.diagnostics import Diagnostic
+from tuneops.engine.execute import exit_code as outcome_code
 from tuneops.engine.reconcile import Event, Report
+from tuneops.render.findings import findings_json
 from tuneops.render.inert import inert
-from tuneops.render.lines import Line, counted
+from tuneops.render.lines import Line, columns, counted
 from tuneops.render.plan import short_model
 from tuneops.render.status import failed, jobs_json
 
@@ -34,14 +38,19 @@ class Watcher:
     console: Console
     clock: Callable[[], datetime] | None = None
     events: list[tuple[str, Event]] = field(default_factory=list)
+    latest: dict[str, Event] = field(default_factory=dict)
 
     def __call__(self, event: Event) -> None:
-        """Take an event."""
+        """Take an event; what an address already said last is not said again."""
+        if event.address and self.latest.get(event.address) == event:
+            return
+        self.latest[event.address] = event
         moment = self.clock() if self.clock else None
         self.events.append((moment.isoformat(timespec="seconds") if moment else "", event))
         shown = moment.strftime("%H:%M:%S") if moment else "        "
-        text = f"{shown}  {event.address:<24}  {event.event:<12}  {event.detail}"
-        self.console.say([Line(inert(text), MANNERS.get(event.event, ""))])
+        text = f"{event.address:<24}  {event.event:<12}  {event.detail}"
+        text = text if event.address else event.event
+        self.console.say([Line(inert(f"{shown}  {text}"), MANNERS.get(event.event, ""))])
 
     def documents(self) -> list[dict[str, Any]]:
         """The events as JSON."""
@@ -60,8 +69,8 @@ class Watcher:
 
 def exit_code(report: Report, *, waited: bool, detailed: bool) -> int:
     """The code of a run, by what it did and what is left."""
-    codes = report.codes()
     last = report.last
+    codes = {outcome_code(outcome) for outcome in _latest(report).values()}
     holds = {change.address for change in last.plan.holds}
     for change in last.plan.holds:
         codes.add(_hold_code(change, report, holds))
@@ -72,6 +81,15 @@ def exit_code(report: Report, *, waited: bool, detailed: bool) -> int:
     if report.timed_out or (detailed and running and not waited):
         codes.add(8)
     return worst(codes - {0})
+
+
+def _latest(report: Report) -> dict[tuple[str, str], Outcome]:
+    """What came last of each thing that was tried: a hindrance that has passed is none."""
+    return {
+        (change.address, change.key or change.job or ""): outcome
+        for change, outcome in report.outcomes
+        if outcome is not None
+    }
 
 
 def _hold_code(change: Change, report: Report, holds: set[str]) -> int:
@@ -89,12 +107,20 @@ def summary_json(report: Report) -> dict[str, Any]:
     """What a run did, as numbers."""
     last = report.last
     jobs = jobs_json(last.plan, last.view)
+    tried = {change.key for change, _ in last.outcomes}
+    stuck = list(_latest(report).values())
     return {
         "submitted": sum(tick.made for tick in report.ticks),
         "done": sum(1 for job in jobs if job["health"] == "Healthy"),
-        "running": sum(1 for job in jobs if job["health"] == "Progressing"),
+        "running": sum(1 for job in jobs if job["health"] == "Progressing") + last.made,
         "holds": len(last.plan.holds),
-        "waiting": len(last.plan.buys) - sum(1 for _ in last.outcomes),
+        "waiting": sum(1 for change in last.plan.buys if change.after is not None),
+        "queued": sum(
+            1 for change in last.plan.buys if change.after is None and change.key not in tried
+        ),
+        "refused": sum(1 for outcome in stuck if isinstance(outcome, Refusal)),
+        "heldBack": sum(1 for outcome in stuck if isinstance(outcome, Held | Contended)),
+        "unanswered": sum(1 for _, _, creation in last.lock.creations() if creation.unanswered),
         "lockWritten": any(tick.wrote for tick in report.ticks),
         "settled": last.plan.settled,
         "timedOut": report.timed_out,
@@ -102,9 +128,23 @@ def summary_json(report: Report) -> dict[str, Any]:
 
 
 def run_json(
-    command: str, session: Session, report: Report, watcher: Watcher, code: int
+    command: str,
+    session: Session,
+    report: Report,
+    watcher: Watcher,
+    code: int,
+    findings: tuple[Diagnostic, ...] = (),
 ) -> dict[str, Any]:
     """The document of `apply` and `reconcile` with `--format json`."""
+    if not report.ticks:
+        return {
+            "formatVersion": 1,
+            "command": command,
+            "events": watcher.documents(),
+            "lock": session.locks.shown,
+            "diagnostics": findings_json(findings),
+            "exitCode": code,
+        }
     last = report.last
     return {
         "formatVersion": 1,
@@ -115,32 +155,50 @@ def run_json(
         "jobs": jobs_json(last.plan, last.view),
         "summary": summary_json(report),
         "lock": session.locks.shown,
-        "diagnostics": [],
+        "diagnostics": findings_json(findings),
         "exitCode": code,
     }
 
 
+COUNTS = {
+    "submitted": "submitted",
+    "done": "done",
+    "running": "running",
+    "waiting": "waiting for a parent",
+    "queued": "waiting for a free slot",
+    "refused": "refused by the service",
+    "heldBack": "not sent",
+    "unanswered": "without an answer yet",
+    "holds": "on hold (`tuneops plan` says why)",
+}
+"""The numbers of a run in the order in which a person reads them; those that are 0 are left out."""
+
+
 def end_lines(session: Session, report: Report) -> list[Line]:
-    """How a run ended, for a person."""
+    """How a run ended, for a person; one line when it changed nothing."""
     numbers = summary_json(report)
     last = report.last
-    words = [f"{numbers['done']} done"]
-    if numbers["submitted"]:
-        words.insert(0, f"{numbers['submitted']} submitted")
-    if numbers["running"] or last.made:
-        words.append(f"{max(numbers['running'], last.made)} running")
-    if numbers["waiting"] > 0:
-        words.append(f"{numbers['waiting']} waiting for a parent")
-    if numbers["holds"]:
-        words.append(f"{numbers['holds']} on hold (`tuneops plan` says why)")
-    lines = [Line(f"{', '.join(words)}.".capitalize(), "strong")]
-    for change in last.plan.changes:
-        if change.action is Action.KEEP and change.model:
-            lines.append(Line(inert(f"  {change.address:<24}  {short_model(change.model)}")))
+    words = [
+        f"{numbers[name]} {word}"
+        for name, word in COUNTS.items()
+        if numbers[name] or name == "done"
+    ]
+    idle = not numbers["lockWritten"] and not report.outcomes
+    start = "No changes: " if idle else ""
+    lines = [Line(f"{start}{', '.join(words)}.", "strong")]
+    if not idle:
+        rows = [
+            (f"  {change.address}", short_model(change.model))
+            for change in last.plan.changes
+            if change.action is Action.KEEP and change.model
+        ]
+        lines += [Line(inert(row)) for row in columns(rows)]
     if report.timed_out:
-        lines.append(Line("The time is up; the jobs go on. `tuneops reconcile` follows them."))
-    elif not last.plan.settled and (numbers["running"] or last.made):
-        lines.append(Line("`tuneops apply --wait` or `tuneops reconcile` continues."))
+        lines.append(
+            Line("The time is up; what runs goes on. `tuneops reconcile --once` follows it.")
+        )
+    elif not last.plan.settled and numbers["running"]:
+        lines.append(Line("`tuneops apply --wait` or `tuneops reconcile --once` continues."))
     if numbers["lockWritten"]:
         lines.append(Line(f"Lock written: commit {session.locks.shown}."))
     return lines
@@ -150,13 +208,19 @@ def run_markdown(command: str, session: Session, report: Report, code: int) -> s
     """How a run ended, for a job summary."""
     last = report.last
     jobs = jobs_json(last.plan, last.view)
-    rows = "".join(
-        f"{job['address']:<28} {job['health']:<12} {short_model(job['model']) or '-':<28} "
-        f"{job['checkpoint'] or '-'}\n"
+    cells = [("JOB", "HEALTH", "MODEL", "CHECKPOINT")]
+    cells += [
+        (
+            job["address"],
+            job["health"],
+            short_model(job["model"]) or "-",
+            job["checkpoint"] or "-",
+        )
         for job in jobs
-    )
+    ]
+    rows = "".join(f"{inert(row)}\n" for row in columns(cells))
     done = counted(sum(tick.made for tick in report.ticks), "job")
     return (
         f"### tuneops {command} · {last.plan.environment} · {done} submitted, exit {code}\n\n"
-        f"```text\n{inert(rows, newlines=True)}```\n"
+        f"```text\n{rows}```\n"
     )

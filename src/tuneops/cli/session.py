@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 import httpx
 from filelock import FileLock, Timeout
 
@@ -76,6 +77,7 @@ def connect(project: Project, watch: Callable[[Event], None]) -> Iterator[Sessio
             read_file=project.read_file,
             objects=objects,
             service=provider,
+            registry=provider,
         )
         hands = Hands(
             service=provider,
@@ -273,9 +275,7 @@ def _settle() -> timedelta:
     text = os.environ.get("TUNEOPS_SETTLE", "15m")
     length = read_duration(text)
     if length is None:
-        raise Denied(
-            f"`TUNEOPS_SETTLE={text}` is no length of time", help="write it as 90s, 15m or 1h"
-        )
+        raise click.UsageError(f"`TUNEOPS_SETTLE={text}` is no length of time, such as 90s or 15m")
     return length
 
 

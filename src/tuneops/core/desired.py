@@ -81,6 +81,26 @@ class DatasetRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRef:
+    """A tuned model as a spec names it; what it leaves open is resolved once and then pinned.
+
+    `version` is a number, an alias, or empty for the model's default version; without a
+    `checkpoint` the version's default checkpoint is meant.
+    """
+
+    model: str
+    version: str
+    checkpoint: str | None
+    where: SourceRef
+
+    @property
+    def text(self) -> str:
+        """The reference in one line, as the lock remembers it."""
+        version = f"@{self.version}" if self.version else ""
+        return f"{self.model}{version}{f'#{self.checkpoint}' if self.checkpoint else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParentRef:
     """A source that is another job of the workspace."""
 
@@ -94,7 +114,7 @@ class DeclaredJob:
 
     address: Address
     method: Method
-    source: BaseModel | Pretuned | ParentRef
+    source: BaseModel | ModelRef | ParentRef
     training: DatasetRef
     validation: DatasetRef | None
     hyper_parameters: HyperParameters
@@ -136,6 +156,14 @@ class Pinned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pins:
+    """All that a declaration leaves open, settled: bytes by address and location, and models."""
+
+    datasets: Mapping[tuple[Address, str], Pinned]
+    models: Mapping[Address, Pretuned] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredJob:
     """One job that the specs ask for, complete but for what its parent's run will give."""
 
@@ -144,6 +172,8 @@ class DesiredJob:
     lineage: str
     training: Pinned
     validation: Pinned | None
+    model_ref: ModelRef | None
+    """How the spec names the tuned model that this job continues, if it is none of ours."""
     last_checkpoint_only: bool
     display_name: str | None
     service_account: str | None
@@ -191,10 +221,10 @@ class DesiredGraph:
         return tuple(job for job in self.jobs if job.parent == address)
 
 
-def desire(declaration: Declaration, pins: Mapping[tuple[Address, str], Pinned]) -> DesiredGraph:
-    """Complete a declaration with the pins of its data; lineages follow from the roots down.
+def desire(declaration: Declaration, pins: Pins) -> DesiredGraph:
+    """Complete a declaration with its pins; lineages follow from the roots down.
 
-    `pins` has an entry for every (address, location) of `declaration.datasets()`.
+    `pins` has an entry for every dataset and for every tuned model that the declaration names.
     """
     done: dict[Address, DesiredJob] = {}
     for job in declaration.jobs:
@@ -205,11 +235,11 @@ def desire(declaration: Declaration, pins: Mapping[tuple[Address, str], Pinned])
 def _desire(
     job: DeclaredJob,
     target: Target,
-    pins: Mapping[tuple[Address, str], Pinned],
+    pins: Pins,
     done: Mapping[Address, DesiredJob],
 ) -> DesiredJob:
-    training = pins[job.address, job.training.location]
-    validation = pins[job.address, job.validation.location] if job.validation else None
+    training = pins.datasets[job.address, job.training.location]
+    validation = pins.datasets[job.address, job.validation.location] if job.validation else None
     source: BaseModel | Pretuned | Upstream
     if isinstance(job.source, ParentRef):
         source = Upstream(
@@ -217,6 +247,8 @@ def _desire(
             lineage=done[job.source.address].lineage,
             checkpoint=job.source.checkpoint,
         )
+    elif isinstance(job.source, ModelRef):
+        source = pins.models[job.address]
     else:
         source = job.source
     recipe = Recipe(
@@ -235,6 +267,7 @@ def _desire(
         lineage=lineage(recipe),
         training=training,
         validation=validation,
+        model_ref=job.source if isinstance(job.source, ModelRef) else None,
         last_checkpoint_only=job.last_checkpoint_only,
         display_name=job.display_name,
         service_account=job.service_account,

@@ -1,12 +1,13 @@
 """Where the world left the lock: differences that no spec asked for, and that cost nothing yet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tuneops.core.desired import DesiredGraph
+from tuneops.core.desired import DesiredGraph, ModelRef
 from tuneops.core.lock import Lock
-from tuneops.core.observed import JobState, Observed
+from tuneops.core.observed import JobState, ModelVersion, Observed
+from tuneops.core.recipe import Pretuned
 
 
 class DriftKind(StrEnum):
@@ -16,6 +17,7 @@ class DriftKind(StrEnum):
     CANCELLED_ELSEWHERE = "cancelled-elsewhere"
     DATASET_CHANGED = "dataset-changed"
     DATASET_GONE = "dataset-gone"
+    SOURCE_MOVED = "source-moved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,11 @@ class Drift:
 
 def find_drift(graph: DesiredGraph, ledger: Lock, observed: Observed) -> tuple[Drift, ...]:
     """All drift of the desired addresses, in their order."""
-    found = [*_models(graph, ledger, observed), *_datasets(graph, observed)]
+    found = [
+        *_models(graph, ledger, observed),
+        *_sources(graph, observed),
+        *_datasets(graph, observed),
+    ]
     order = {str(job.address): index for index, job in enumerate(graph.jobs)}
     return tuple(sorted(found, key=lambda drift: (order[drift.address], drift.kind)))
 
@@ -56,6 +62,35 @@ def _models(graph: DesiredGraph, ledger: Lock, observed: Observed) -> Iterator[D
                     expected=f"{creation.job} runs to its end",
                     found="it was cancelled, not by tuneops",
                 )
+
+
+def _sources(graph: DesiredGraph, observed: Observed) -> Iterator[Drift]:
+    """Aliases and defaults that mean another version or checkpoint now than when pinned."""
+    for job in graph.jobs:
+        pinned = job.recipe.source
+        versions = observed.versions.get(job.model_ref.model) if job.model_ref else None
+        if job.model_ref is None or versions is None or not isinstance(pinned, Pretuned):
+            continue
+        version = find_version(job.model_ref, versions)
+        if version is None:
+            continue
+        checkpoint = job.model_ref.checkpoint or version.default_checkpoint or pinned.checkpoint
+        now = (version.name.rpartition("@")[2], checkpoint)
+        if now != (pinned.model.rpartition("@")[2], pinned.checkpoint):
+            yield Drift(
+                address=str(job.address),
+                kind=DriftKind.SOURCE_MOVED,
+                expected=f"{pinned.model} checkpoint {pinned.checkpoint}",
+                found=f"@{now[0]} checkpoint {now[1]}",
+            )
+
+
+def find_version(ref: ModelRef, versions: Mapping[str, ModelVersion]) -> ModelVersion | None:
+    """The version that a reference means now: by number, by alias, or the default one."""
+    if ref.version in versions:
+        return versions[ref.version]
+    alias = ref.version or "default"
+    return next((version for version in versions.values() if alias in version.aliases), None)
 
 
 def _datasets(graph: DesiredGraph, observed: Observed) -> Iterator[Drift]:

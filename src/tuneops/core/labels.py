@@ -30,6 +30,8 @@ class Note:
     training: tuple[int, str]
     validation: tuple[int, str] | None = None
     checkpoint_rule: str = ""
+    source: str = ""
+    """How the spec named the tuned model that the job continues, if it was none of ours."""
     declared: tuple[str, ...] = ()
     """The hyperparameters that the spec set; the service fills in the others later."""
     policy: tuple[str, ...] = ()
@@ -72,6 +74,7 @@ def describe(text: str, note: Note) -> str:
         "t": list(note.training),
         "v": list(note.validation) if note.validation else None,
         "r": note.checkpoint_rule or None,
+        "s": note.source or None,
         "h": list(note.declared) or None,
         "o": list(note.policy) or None,
         "c": note.commit or None,
@@ -97,6 +100,7 @@ def read_note(description: str) -> Note | None:
             training=_pin(value["t"]),
             validation=_pin(validation) if validation else None,
             checkpoint_rule=str(value.get("r", "")),
+            source=str(value.get("s", "")),
             declared=tuple(str(name) for name in value.get("h", ())),
             policy=tuple(str(item) for item in value.get("o", ())),
             commit=str(value.get("c", "")),

@@ -244,7 +244,8 @@ def found(desired: DesiredJob, job: ObservedJob) -> Creation:
 def evidence_of(desired: DesiredJob) -> EvidenceSet:
     """What is known of the bytes that a desired job names."""
     validation = desired.validation.evidence if desired.validation else None
-    return EvidenceSet(training=desired.training.evidence, validation=validation)
+    source = desired.model_ref.text if desired.model_ref else None
+    return EvidenceSet(training=desired.training.evidence, validation=validation, source=source)
 
 
 def _renamed(creation: Creation, job: ObservedJob) -> Creation:

@@ -30,11 +30,12 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceSet:
-    """Evidence of the datasets of one creation."""
+    """Evidence of the inputs of one creation; `source` is how its spec named a tuned model."""
 
     __pydantic_config__ = SPELLING
     training: Evidence | None = None
     validation: Evidence | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

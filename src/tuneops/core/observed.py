@@ -129,6 +129,7 @@ class ModelVersion:
     display_name: str = ""
     default_checkpoint: str | None = None
     aliases: tuple[str, ...] = ()
+    created: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

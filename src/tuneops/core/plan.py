@@ -182,14 +182,27 @@ class Approval:
 
     @staticmethod
     def of(plan: Plan) -> "Approval":
-        """Approve a plan: everything it announces, policy retries included, and no more."""
+        """Approve a plan: everything it announces, policy retries included, and no more.
+
+        A create that was sent and not answered was approved when it was sent; if it turns out
+        never to have landed, sending it again is no new purchase.
+        """
+        buys: dict[str, int] = {}
+        for change in plan.changes:
+            if change.lineage is None or plan.desired.get(change.address) != change.lineage:
+                continue
+            retries = plan.retries.get(change.address, 0)
+            unanswered = change.action is Action.WAIT and change.job is None
+            under_way = change.action in (Action.WAIT, Action.ADOPT)
+            highest = change.attempt if change.action.buys or unanswered else 0
+            if retries and (change.action.buys or under_way):
+                highest = max(highest, retries + 1)
+            if highest:
+                buys[change.address] = highest
         return Approval(
             owner=plan.owner,
             desired=dict(plan.desired),
-            buys={
-                change.address: change.attempt + plan.retries.get(change.address, 0)
-                for change in plan.buys
-            },
+            buys=buys,
             cancels=frozenset(change.job for change in plan.cancels if change.job),
         )
 

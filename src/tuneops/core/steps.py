@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tuneops.core.desired import DesiredJob, Policy
 from tuneops.core.diff import fields, rule_text
 from tuneops.core.labels import Note, describe, job_labels
-from tuneops.core.ledger import evidence_of, resolve_checkpoint
+from tuneops.core.ledger import evidence_of, resolve_checkpoint, settled
 from tuneops.core.lock import Cause, Creation
 from tuneops.core.observed import JobState, Ownership
 from tuneops.core.plan import Action, Change, Plan
@@ -95,7 +95,11 @@ def _free_slots(view: View) -> int | None:
     if limit is None:
         return None
     live = sum(1 for job in view.observed.jobs.values() if not job.state.terminal)
-    asked = sum(1 for _, _, creation in view.ledger.creations() if creation.unanswered)
+    asked = sum(
+        1
+        for _, _, creation in view.ledger.creations()
+        if creation.unanswered and not settled(creation.asked, view.observed.at, view.settle)
+    )
     return max(0, limit - live - asked)
 
 
@@ -158,6 +162,7 @@ def _note(job: DesiredJob, creation: Creation) -> Note:
         training=(job.training.dataset.size, job.training.dataset.crc32c),
         validation=(validation.size, validation.crc32c) if validation else None,
         checkpoint_rule=rule_text(source.checkpoint) if isinstance(source, Upstream) else "",
+        source=job.model_ref.text if job.model_ref else "",
         declared=tuple(
             path.removeprefix(prefix) for path in fields(job.recipe) if path.startswith(prefix)
         ),

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Request, Response
 from tuneops.emulator import (
     endpoints_api,
     jobs_api,
+    metadata_api,
     models_api,
     operations_api,
     storage_api,
@@ -109,6 +110,11 @@ _VERTEX: tuple[tuple[str, str, VertexMethod], ...] = (
         VertexMethod(handler=endpoints_api.undeploy),
     ),
     ("GET", "operations/<segment:operation>", VertexMethod(handler=operations_api.get)),
+    (
+        "GET",
+        "metadataStores/<segment:store>/contexts/<segment:context>",
+        VertexMethod(handler=metadata_api.get_context),
+    ),
 )
 _PARENT = "/<any(v1, v1beta1):version>/projects/<segment:project>/locations/<segment:location>"
 

@@ -36,7 +36,7 @@ def job_json(job: Job, world: World, now: int, *, beta: bool) -> dict[str, Any]:
         "updateTime": clock.rfc3339(standing.updated),
         "error": _error(standing),
         "labels": request.get("labels"),
-        "experiment": standing.started and _experiment(job, standing.started),
+        "experiment": standing.started and experiment_name(job, standing.started),
         "tunedModel": _tuned_model(job, standing, world, now),
         "tuningDataStats": _stats(job, standing),
         "encryptionSpec": request.get("encryptionSpec"),
@@ -66,7 +66,8 @@ def _error(standing: Standing) -> dict[str, Any] | None:
     return {"code": standing.error.code, "message": standing.error.message}
 
 
-def _experiment(job: Job, started: int) -> str:
+def experiment_name(job: Job, started: int) -> str:
+    """Return the name of the experiment that a job makes when it starts."""
     stamp = clock.moment(started).strftime("%Y%m%d%H%M%S%f")
     return job.scope.name("metadataStores", f"default/contexts/tuning-experiment-{stamp}")
 

@@ -26,7 +26,7 @@ def observe(
     listing = service.list_jobs()
     jobs = {job.name: job for job in listing.jobs}
     missing = set[str]()
-    for name in sorted(_unlisted(graph, lock, jobs)):
+    for name in sorted(_unlisted(lock, jobs)):
         job = service.get_job(name)
         if job is None:
             missing.add(name)
@@ -47,16 +47,15 @@ def observe(
     )
 
 
-def _unlisted(graph: DesiredGraph, lock: Lock, jobs: Mapping[str, ObservedJob]) -> set[str]:
-    """Recorded jobs that matter still and that the list did not show."""
-    wanted = {job.lineage for job in graph.jobs}
+def _unlisted(lock: Lock, jobs: Mapping[str, ObservedJob]) -> set[str]:
+    """Recorded jobs that may still run and that the list did not show.
+
+    Those that no spec wants any more are looked for as well: they are to be stopped.
+    """
     return {
         creation.job
         for _, _, creation in lock.creations()
-        if creation.job is not None
-        and creation.job not in jobs
-        and creation.live
-        and creation.lineage in wanted
+        if creation.job is not None and creation.job not in jobs and creation.live
     }
 
 
@@ -72,7 +71,8 @@ def _models(graph: DesiredGraph, lock: Lock, jobs: Mapping[str, ObservedJob]) ->
         ours = job.ownership is not None and job.ownership.lineage in wanted
         if ours and job.model is not None and job.state is JobState.SUCCEEDED:
             names.add(job.model)
-    return {name.partition("@")[0] for name in names}
+    referred = {job.model_ref.model for job in graph.jobs if job.model_ref is not None}
+    return {name.partition("@")[0] for name in names} | referred
 
 
 def _complete(job: ObservedJob, owner: str, lock: Lock, registry: ModelRegistry) -> ObservedJob:

@@ -1,31 +1,36 @@
-"""Find out what bytes a spec's datasets are: from the lock, else from the bytes themselves.
+"""Find out what a declaration leaves open: what bytes its datasets are, which model an alias means.
 
 A file beside the specs is read every time, since a commit changes it and a commit is a cause. An
-object in a bucket keeps the pin that the lock gives it, or that our own job at that address
-carries: new bytes behind an unchanged URI are not a cause.
+object in a bucket, an alias and a default keep the pin that the lock gives them, or that our own
+job at that address carries: what moves behind an unchanged name is not a cause.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from tuneops.core.address import Address
 from tuneops.core.desired import (
     DatasetRef,
     Declaration,
+    DeclaredJob,
     DesiredGraph,
+    ModelRef,
     Pinned,
+    Pins,
     Target,
     desire,
     identical_jobs,
 )
-from tuneops.core.labels import read_note
-from tuneops.core.lock import Lock
-from tuneops.core.recipe import Dataset, Evidence
-from tuneops.diagnostics import Diagnostic
-from tuneops.engine.ports import ObjectStore, StoredObject, TuningService
+from tuneops.core.drift import find_version
+from tuneops.core.labels import Note, read_note
+from tuneops.core.lock import Creation, Lock
+from tuneops.core.observed import ObservedJob
+from tuneops.core.recipe import Dataset, Evidence, Pretuned
+from tuneops.diagnostics import Diagnostic, has_errors
+from tuneops.engine.ports import ModelRegistry, ObjectStore, StoredObject, TuningService
 from tuneops.errors import InputError
 
-Place = tuple[Address, str]
 ReadFile = Callable[[str], StoredObject | None]
 """Digest a file below the project's root; None when it is not there. The URI is the file's path."""
 
@@ -37,137 +42,210 @@ def pin(
     read_file: ReadFile,
     objects: ObjectStore,
     service: TuningService,
+    registry: ModelRegistry,
 ) -> DesiredGraph:
-    """Complete a declaration with the pins of its data.
+    """Complete a declaration with its pins.
 
-    InputError with a finding for every dataset that is not there, and for identical jobs.
+    InputError with a finding for every dataset and model that is not there, and for identical jobs.
+    Costs no request where the lock knows all pins; else one complete list, and one read for each
+    thing to be pinned.
     """
-    findings: list[Diagnostic] = []
-    pins: dict[Place, Pinned] = {}
-    open_places: list[tuple[Address, DatasetRef]] = []
-    read_file = cache(read_file)
-    trainings = {(job.address, job.training.location) for job in declaration.jobs}
-    for address, ref in declaration.datasets():
-        place = (address, ref.location)
-        pinned = (
-            _local(ref, declaration.target, read_file)
-            if ref.is_local
-            else _locked(lock, place)
-            if place in trainings
-            else None
-        )
-        if pinned is not None:
-            pins[place] = pinned
-        elif ref.is_local:
-            findings.append(_missing(ref))
-        else:
-            open_places.append((address, ref))
-    findings.extend(_fill(declaration, pins, open_places, objects, service))
-    if findings:
-        raise InputError(tuple(findings))
+    desk = _Desk(declaration, lock, cache(read_file), objects, service, registry)
+    pins = desk.pins()
+    if has_errors(tuple(desk.findings)):
+        raise InputError(tuple(desk.findings))
     graph = desire(declaration, pins)
     if twins := tuple(identical_jobs(graph)):
         raise InputError(twins)
     return graph
 
 
-def _local(ref: DatasetRef, target: Target, read_file: ReadFile) -> Pinned | None:
-    stored = read_file(ref.location)
-    if stored is None:
-        return None
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """A job of ours, whose marks say how it was pinned."""
+
+    job: ObservedJob
+    note: Note
+    lineage: str
+
+
+class _Desk:
+    """The pins of one declaration, in the making."""
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        lock: Lock,
+        read_file: ReadFile,
+        objects: ObjectStore,
+        service: TuningService,
+        registry: ModelRegistry,
+    ) -> None:
+        self.declaration = declaration
+        self.lock = lock
+        self.read_file = read_file
+        self.describe = cache(objects.describe)
+        self.service = service
+        self.registry = registry
+        self.versions = cache(registry.list_versions)
+        self.findings: list[Diagnostic] = []
+        self.datasets: dict[tuple[Address, str], Pinned] = {}
+        self.models: dict[Address, Pretuned] = {}
+        self.doubtful: dict[Address, str] = {}
+        """The lineage that the pins taken from a job's marks must reproduce."""
+
+    def pins(self) -> Pins:
+        """Settle everything; what cannot be settled becomes a finding."""
+        open_jobs = [job for job in self.declaration.jobs if not self._settle(job)]
+        noted = self._noted() if open_jobs else {}
+        for job in open_jobs:
+            self._recall(job, noted.get(str(job.address), ()))
+            self._read(job)
+        self._verify()
+        return Pins(datasets=self.datasets, models=self.models)
+
+    def _settle(self, job: DeclaredJob) -> bool:
+        """Pin by files and by the lock; say whether nothing is left open."""
+        history = [creation for _, creation in self.lock.at(str(job.address)).history]
+        for ref in _datasets(job):
+            if ref.is_local:
+                self._pin_file(job.address, ref)
+        if not job.training.is_local:
+            self._pin_locked(job, history)
+        if isinstance(job.source, ModelRef):
+            for creation in history:
+                pinned = creation.recipe.source
+                if creation.evidence.source == job.source.text and isinstance(pinned, Pretuned):
+                    self.models.setdefault(job.address, pinned)
+        return not list(self._open(job))
+
+    def _open(self, job: DeclaredJob) -> Iterator[DatasetRef | ModelRef]:
+        for ref in _datasets(job):
+            if not ref.is_local and (job.address, ref.location) not in self.datasets:
+                yield ref
+        if isinstance(job.source, ModelRef) and job.address not in self.models:
+            yield job.source
+
+    def _pin_file(self, address: Address, ref: DatasetRef) -> None:
+        stored = self.read_file(ref.location)
+        if stored is None:
+            self.findings.append(_missing(ref))
+        else:
+            target = self.declaration.target
+            self.datasets[address, ref.location] = _uploaded(stored, ref, target)
+
+    def _pin_locked(self, job: DeclaredJob, history: list[Creation]) -> None:
+        uri = job.training.location
+        for creation in history:
+            if creation.recipe.training.uri == uri:
+                evidence = creation.evidence.training or Evidence()
+                pinned = Pinned(dataset=creation.recipe.training, evidence=evidence)
+                self.datasets.setdefault((job.address, uri), pinned)
+
+    def _noted(self) -> Mapping[str, list[_Noted]]:
+        """Our own jobs by address, latest first, as far as their marks can be read."""
+        owner = self.declaration.target.owner
+        found: dict[str, list[_Noted]] = {}
+        for job in sorted(self.service.list_jobs().jobs, key=lambda job: job.seniority):
+            mark, note = job.ownership, read_note(job.description)
+            if mark is not None and mark.owner == owner and note is not None:
+                found.setdefault(mark.address, []).insert(0, _Noted(job, note, mark.lineage))
+        return found
+
+    def _recall(self, job: DeclaredJob, noted: list[_Noted] | tuple[()]) -> None:
+        """Take a job's open pins from the marks of its latest namesake with the same names."""
+        for item in noted:
+            shown = item.job.fields
+            same_data = job.training.is_local or shown.training_uri == job.training.location
+            same_model = not isinstance(job.source, ModelRef) or item.note.source == job.source.text
+            if not same_data or not same_model:
+                continue
+            for ref in list(self._open(job)):
+                if isinstance(ref, ModelRef) and shown.pretuned_model and shown.checkpoint:
+                    self.models[job.address] = Pretuned(
+                        model=shown.pretuned_model, checkpoint=shown.checkpoint
+                    )
+                    self.doubtful[job.address] = item.lineage
+                elif ref is job.training:
+                    size, crc32c = item.note.training
+                    dataset = Dataset(uri=job.training.location, size=size, crc32c=crc32c)
+                    pinned = Pinned(dataset=dataset, evidence=Evidence())
+                    self.datasets[job.address, job.training.location] = pinned
+                    self.doubtful[job.address] = item.lineage
+            return
+
+    def _read(self, job: DeclaredJob) -> None:
+        """Pin what is still open by what is there now."""
+        for ref in list(self._open(job)):
+            if isinstance(ref, ModelRef):
+                found = self._resolve(ref)
+                if found is not None:
+                    self.models[job.address] = found
+                continue
+            stored = self.describe(ref.location)
+            if stored is None:
+                self.findings.append(_missing(ref))
+            else:
+                pinned = Pinned(dataset=stored.dataset, evidence=stored.evidence)
+                self.datasets[job.address, ref.location] = pinned
+
+    def _verify(self) -> None:
+        """Drop recalled pins that do not reproduce their job's lineage, and read instead."""
+        while self.doubtful and not self.findings:
+            pins = Pins(datasets=self.datasets, models=self.models)
+            graph = desire(self.declaration, pins)
+            wrong = [
+                job
+                for job in self.declaration.jobs
+                if job.address in self.doubtful
+                and (found := graph.find(job.address)) is not None
+                and found.lineage != self.doubtful[job.address]
+            ]
+            if not wrong:
+                return
+            for job in wrong:
+                del self.doubtful[job.address]
+                self.models.pop(job.address, None)
+                if not job.training.is_local:
+                    del self.datasets[job.address, job.training.location]
+                self._read(job)
+
+    def _resolve(self, ref: ModelRef) -> Pretuned | None:
+        """What a reference to a tuned model means now; a finding when it means nothing."""
+        versions = self.versions(ref.model)
+        if versions is None:
+            self.findings.append(_no_model(ref, f"`{ref.model}` does not exist", ()))
+            return None
+        version = find_version(ref, versions)
+        if version is None:
+            names = tuple(sorted(f"@{name}" for name in versions))
+            self.findings.append(_no_model(ref, f"`{ref.text}` names no version of it", names))
+            return None
+        checkpoint = ref.checkpoint or version.default_checkpoint
+        if checkpoint is None or ref.checkpoint is not None:
+            known = self.registry.list_checkpoints(version.name)
+            if checkpoint is None and known:
+                checkpoint = max(known, key=lambda name: (known[name].step, name))
+            if checkpoint is None or (known and checkpoint not in known):
+                names = tuple(sorted(known))
+                message = f"`{version.name}` has no such checkpoint"
+                self.findings.append(_no_model(ref, message, names))
+                return None
+        return Pretuned(model=version.name, checkpoint=checkpoint)
+
+
+def _datasets(job: DeclaredJob) -> Iterator[DatasetRef]:
+    yield job.training
+    if job.validation is not None:
+        yield job.validation
+
+
+def _uploaded(stored: StoredObject, ref: DatasetRef, target: Target) -> Pinned:
+    """A file under the name that its content gives it in the bucket."""
     content, evidence = stored.dataset, stored.evidence
     uri = f"{target.dataset_bucket}/tuneops/{evidence.sha256}.jsonl"
     dataset = Dataset(uri=uri, size=content.size, crc32c=content.crc32c)
     return Pinned(dataset=dataset, evidence=evidence, file=ref.location)
-
-
-def _locked(lock: Lock, place: Place) -> Pinned | None:
-    """The pin that the lock gives to a URI at an address: that of the latest creation with it."""
-    address, uri = place
-    for _, creation in lock.at(str(address)).history:
-        if creation.recipe.training.uri == uri:
-            evidence = creation.evidence.training or Evidence()
-            return Pinned(dataset=creation.recipe.training, evidence=evidence)
-    return None
-
-
-def _fill(
-    declaration: Declaration,
-    pins: dict[Place, Pinned],
-    open_places: Iterable[tuple[Address, DatasetRef]],
-    objects: ObjectStore,
-    service: TuningService,
-) -> Iterable[Diagnostic]:
-    """Pin what neither a file nor the lock pins: by our own jobs' notes, else by what is there."""
-    places = list(open_places)
-    if not places:
-        return
-    noted = _noted(declaration, places, service)
-    found: dict[str, StoredObject | None] = {}
-    for address, ref in places:
-        place = (address, ref.location)
-        if place in noted:
-            pins[place] = noted[place][0]
-            continue
-        if ref.location not in found:
-            found[ref.location] = objects.describe(ref.location)
-        stored = found[ref.location]
-        if stored is None:
-            yield _missing(ref)
-        else:
-            pins[place] = Pinned(dataset=stored.dataset, evidence=stored.evidence)
-    if all((address, ref.location) in pins for address, ref in declaration.datasets()):
-        _verify(declaration, pins, noted, objects)
-
-
-def _noted(
-    declaration: Declaration,
-    places: Iterable[tuple[Address, DatasetRef]],
-    service: TuningService,
-) -> dict[Place, tuple[Pinned, str]]:
-    """Pins from the machine lines of our own jobs, with the lineage that each must reproduce."""
-    trainings = {job.address: job.training.location for job in declaration.jobs}
-    wanted = {
-        (str(address), ref.location): (address, ref.location)
-        for address, ref in places
-        if trainings[address] == ref.location
-    }
-    noted: dict[Place, tuple[Pinned, str]] = {}
-    owner = declaration.target.owner
-    for job in sorted(service.list_jobs().jobs, key=lambda job: job.seniority):
-        mark, note, uri = job.ownership, read_note(job.description), job.fields.training_uri
-        if mark is None or mark.owner != owner or note is None or uri is None:
-            continue
-        place = wanted.get((mark.address, uri))
-        if place is not None:
-            size, crc32c = note.training
-            dataset = Dataset(uri=uri, size=size, crc32c=crc32c)
-            noted[place] = (Pinned(dataset=dataset, evidence=Evidence()), mark.lineage)
-    return noted
-
-
-def _verify(
-    declaration: Declaration,
-    pins: dict[Place, Pinned],
-    noted: Mapping[Place, tuple[Pinned, str]],
-    objects: ObjectStore,
-) -> None:
-    """Drop noted pins that do not reproduce their job's lineage; read the bytes instead."""
-    doubtful = dict(noted)
-    while doubtful:
-        graph = desire(declaration, pins)
-        wrong = [
-            place
-            for place, (_, lineage) in doubtful.items()
-            if (job := graph.find(place[0])) is None or job.lineage != lineage
-        ]
-        if not wrong:
-            return
-        for place in wrong:
-            del doubtful[place]
-            stored = objects.describe(place[1])
-            if stored is not None:
-                pins[place] = Pinned(dataset=stored.dataset, evidence=stored.evidence)
 
 
 def _missing(ref: DatasetRef) -> Diagnostic:
@@ -177,4 +255,13 @@ def _missing(ref: DatasetRef) -> Diagnostic:
         message=f"dataset `{ref.location}` does not exist",
         where=ref.where,
         help=f"check the {kind}'s name, or write the {kind} first",
+    )
+
+
+def _no_model(ref: ModelRef, message: str, known: tuple[str, ...]) -> Diagnostic:
+    return Diagnostic(
+        code="source-missing",
+        message=message,
+        where=ref.where,
+        help=f"there are {', '.join(known)}" if known else "check the name, project and location",
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tuneops.diagnostics import Diagnostic, SourceRef
 from tuneops.spec.near import meant
-from tuneops.spec.nodes import Mapping, Scalar, Sequence, without
+from tuneops.spec.nodes import Mapping, Scalar, Sequence, is_null, without
 from tuneops.spec.parse import Document
 from tuneops.spec.variables import FORM, Values, fill, refers
 
@@ -38,9 +38,12 @@ def choose(
     spec = document.root.get("spec") if document else None
     listed = spec.get("environments") if isinstance(spec, Mapping) else None
     table = listed if isinstance(listed, Mapping) else None
-    names = tuple(entry.key.text for entry in table.entries) if table else ()
+    entries = table.entries if table else ()
+    names = tuple(entry.key.text for entry in entries if not is_null(entry.value))
     default = spec.get("defaultEnvironment") if isinstance(spec, Mapping) else None
     chosen, findings = _pick(environment, default, names)
+    if table is not None and not names:
+        findings = (_none(table.span.where),)
     mine = table.get(chosen) if table and chosen else None
     values, more = _values(spec, mine, chosen, variables, env)
     if document is not None:
@@ -82,6 +85,15 @@ def _pick(
             )
         )
     return None, tuple(findings)
+
+
+def _none(where: SourceRef) -> Diagnostic:
+    return Diagnostic(
+        code="no-environment",
+        message="the workspace has no environment",
+        where=where,
+        help="add one: `local: {provider: emulator, project: demo, location: us-central1}`",
+    )
 
 
 def _unknown(name: str, names: tuple[str, ...], where: SourceRef | None) -> Diagnostic:

@@ -16,6 +16,9 @@ Step = str | int
 
 Path = tuple[Step, ...]
 
+_ONE_VALUE = frozenset(("checkpoint",))
+"""Mappings that are one value: laid over another, they replace it."""
+
 _STAYS: dict[Step, Any] = {}
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 
@@ -192,6 +195,8 @@ def merged(base: Mapping, over: Mapping) -> Mapping:
 
 
 def _laid(below: Entry, above: Entry) -> Entry:
+    if above.key.text in _ONE_VALUE:
+        return above
     if isinstance(below.value, Mapping) and isinstance(above.value, Mapping):
         return Entry(above.key, merged(below.value, above.value))
     return above

@@ -9,12 +9,13 @@ from tuneops.core.desired import (
     Declaration,
     DeclaredJob,
     Metadata,
+    ModelRef,
     ParentRef,
     Policy,
     Retry,
     Target,
 )
-from tuneops.core.recipe import BaseModel, HyperParameters, Method, Pretuned
+from tuneops.core.recipe import BaseModel, HyperParameters, Method
 from tuneops.diagnostics import Diagnostic
 from tuneops.spec.project import Draft, Project
 from tuneops.spec.rules.data import TRAINING, VALIDATION, dataset
@@ -95,24 +96,34 @@ def _job(project: Project, draft: Draft) -> DeclaredJob:
     )
 
 
-def _source(project: Project, draft: Draft) -> BaseModel | Pretuned | ParentRef:
+def _source(project: Project, draft: Draft) -> BaseModel | ModelRef | ParentRef:
     spec, parent = draft.spec, project.parent_address(draft)
     if parent is not None:
         return ParentRef(address=parent, checkpoint=spec.checkpoint or "last")
     if spec.pre_tuned_model is not None:
         source = spec.pre_tuned_model
-        assert source.checkpoint_id is not None, draft.address
-        return Pretuned(model=source.tuned_model_name, checkpoint=source.checkpoint_id)
+        model, _, version = source.tuned_model_name.partition("@")
+        return ModelRef(
+            model=model,
+            version=version,
+            checkpoint=source.checkpoint_id,
+            where=draft.at("preTunedModel", "tunedModelName"),
+        )
     assert spec.base_model is not None, draft.address
     return BaseModel(base_model=spec.base_model)
 
 
 def _display_name(project: Project, draft: Draft) -> str | None:
-    """A chain names the model that it begins; its later stages add versions to that model."""
+    """A chain names the model that it begins; its later stages add versions to that model.
+
+    A model that begins with nobody naming it is called as its job or chain is; the service would
+    make up a name.
+    """
     own = draft.spec.tuned_model_display_name
     parent = project.parent_address(draft)
     continues = parent is not None and parent.name == draft.address.name
-    return own or (None if continues else draft.model_name)
+    named = draft.model_name or (draft.address.name if draft.spec.base_model else None)
+    return own or (None if continues else named)
 
 
 def _hyper_parameters(draft: Draft, how: Method) -> HyperParameters:

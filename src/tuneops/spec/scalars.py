@@ -15,7 +15,7 @@ from tuneops.spec.nodes import Mapping, Node, Scalar, Sequence, is_null
 
 API_VERSION = "tuneops.dev/v1"
 
-NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][-+]?[0-9]{1,4})?")
+NUMBER = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
 """JSON's numbers, and `.5`, `5.` and `+5` besides."""
 
 _AMBIGUOUS = re.compile(
@@ -253,7 +253,7 @@ def fields(node: object, names: Container[str]) -> dict[str, Node]:
 
 
 def _is_number(text: str) -> bool:
-    return bool(NUMBER.fullmatch(text)) and any(character.isdigit() for character in text)
+    return bool(NUMBER.fullmatch(text))
 
 
 def _number(node: object, wanted: str, help: str | None) -> Decimal:
@@ -286,4 +286,5 @@ def _unambiguous(text: str) -> str:
             return f"{sign}{int(digits[2:], base)}"
     if ":" in digits:
         return "one number, without `:`"
-    return f"{sign}{digits.lstrip('0') or '0'}".replace("-.", "-0.")
+    bare = digits.lstrip("0")
+    return f"{sign}{bare if bare[:1].isdigit() else '0' + bare}"

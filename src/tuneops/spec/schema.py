@@ -33,7 +33,7 @@ _EPOCHS = (1, 100)
 
 _ROUNDS = 40
 _AT_ONCE = 100
-"""How many mistakes of one document are worth showing at once."""
+"""How many mistakes of one document are worth showing at once; with more it is not read on."""
 _PROJECT = re.compile(r"([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]|[0-9]{1,20}")
 _KMS_KEY = re.compile(
     r"projects/[^/\s]+/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]{1,63}"
@@ -324,7 +324,7 @@ def validate(model: type[_Model], root: Mapping) -> Validated[_Model]:
         faults = [fault(error, root, partial(_known, model)) for error in errors[:_AT_ONCE]]
         findings += (one.finding for one in faults if one.lack not in lost)
         cuts = {tuple(error["loc"]) for error in errors[_AT_ONCE:]} | {one.cut for one in faults}
-        if () in cuts:
+        if () in cuts or len(findings) >= _AT_ONCE:
             break
         lost |= {_lack(root, cut) for cut in cuts}
         root = cast("Mapping", without(root, cuts))

@@ -111,6 +111,7 @@ def model_version(wire: WireModel) -> tuple[str, ModelVersion]:
         display_name=wire.display_name,
         default_checkpoint=wire.default_checkpoint_id or None,
         aliases=wire.version_aliases,
+        created=wire.version_create_time,
     )
 
 

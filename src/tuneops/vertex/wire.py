@@ -120,6 +120,7 @@ class WireModel(_Message):
     display_name: str = ""
     default_checkpoint_id: str | None = None
     version_aliases: tuple[str, ...] = ()
+    version_create_time: AwareDatetime | None = None
 
 
 class JobPage(_Message):

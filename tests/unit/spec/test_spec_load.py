@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tuneops.core.address import Address
-from tuneops.core.desired import DeclaredJob, ParentRef, Policy, Retry
-from tuneops.core.recipe import AtEpoch, AtStep, BaseModel, HyperParameters, Method, Pretuned
+from tuneops.core.desired import DeclaredJob, ModelRef, ParentRef, Policy, Retry
+from tuneops.core.recipe import AtEpoch, AtStep, BaseModel, HyperParameters, Method
 from tuneops.spec.load import load
 from tuneops.spec.resolve import Resolution
 from tuneops.spec.text import SourceText
@@ -211,15 +211,44 @@ def test_chains_branch_within_and_across() -> None:
 
 
 def test_parents_come_before_children_wherever_they_are_declared() -> None:
-    for name in ("valid-branches",):
-        found = case(name)
-        order = list(found)
-        for address, job in found.items():
-            if isinstance(job.source, ParentRef):
-                assert order.index(str(job.source.address)) < order.index(address)
+    found = case("valid-branches")
+    order = list(found)
+    for address, job in found.items():
+        if isinstance(job.source, ParentRef):
+            assert order.index(str(job.source.address)) < order.index(address)
 
 
-def test_a_pinned_model_is_a_source() -> None:
+@pytest.mark.parametrize(
+    ("suffix", "version"),
+    [("", ""), ("@2", "2"), ("@golden", "golden")],
+    ids=["default", "2", "alias"],
+)
+def test_a_tuned_model_is_a_source_by_default_version_number_and_alias(
+    suffix: str, version: str
+) -> None:
+    found = jobs(
+        project(
+            f"""\
+apiVersion: tuneops.dev/v1
+kind: TuningJob
+metadata: {{name: faq}}
+spec:
+  preTunedModel:
+    tunedModelName: projects/123/locations/us-central1/models/55{suffix}
+    checkpointId: "3"
+  supervisedTuningSpec: {{trainingDatasetUri: gs://bucket/a.jsonl}}
+"""
+        )
+    )
+    source = found["faq"].source
+    assert isinstance(source, ModelRef)
+    model = "projects/123/locations/us-central1/models/55"
+    assert (source.model, source.version, source.checkpoint) == (model, version, "3")
+    assert source.text == f"{model}{suffix}#3"
+    assert found["faq"].display_name is None
+
+
+def test_a_model_that_nobody_names_is_called_as_its_job() -> None:
     found = jobs(
         project(
             """\
@@ -227,16 +256,12 @@ apiVersion: tuneops.dev/v1
 kind: TuningJob
 metadata: {name: faq}
 spec:
-  preTunedModel:
-    tunedModelName: projects/123/locations/us-central1/models/55@2
-    checkpointId: "3"
+  baseModel: gemini-2.5-flash
   supervisedTuningSpec: {trainingDatasetUri: gs://bucket/a.jsonl}
 """
         )
     )
-    model = "projects/123/locations/us-central1/models/55@2"
-    assert found["faq"].source == Pretuned(model=model, checkpoint="3")
-    assert found["faq"].display_name is None
+    assert found["faq"].display_name == "faq"
 
 
 def test_jobs_of_other_environments_are_left_out() -> None:
@@ -262,13 +287,29 @@ def test_an_override_wins_over_the_environment() -> None:
 
 def test_layout_never_matters() -> None:
     plain = jobs(project(CHAIN))
-    moved = jobs(
-        project("# a comment\n\n" + CHAIN.replace("    - name", "    -   name") + "\n---\n")
-    )
+    quoted = CHAIN.replace("baseModel: gemini-2.5-flash", '"baseModel": "gemini-2.5-flash"')
+    moved = jobs(project(f"# a comment\n\n{quoted}\n---\n"))
     assert list(plain) == list(moved)
     for address, job in plain.items():
+        assert moved[address].source == job.source
         assert moved[address].hyper_parameters == job.hyper_parameters
         assert moved[address].training.location == job.training.location
+
+
+def test_a_checkpoint_is_one_value() -> None:
+    spec = CHAIN.replace("baseModel: gemini-2.5-flash", "from: faq\n  checkpoint: {epoch: 1}")
+    spec = spec.replace("- name: seed", "- name: seed\n      checkpoint: {step: 5}")
+    faq = """\
+apiVersion: tuneops.dev/v1
+kind: TuningJob
+metadata: {name: faq}
+spec:
+  baseModel: gemini-2.5-flash
+  supervisedTuningSpec: {trainingDatasetUri: gs://bucket/a.jsonl}
+"""
+    seed = jobs(project(spec, faq))["bot/seed"]
+    assert seed.source == ParentRef(address=Address("faq"), checkpoint=AtStep(step=5))
+    assert seed.display_name == "support-bot"
 
 
 @pytest.mark.parametrize("environment", [None, "prod"])

@@ -155,10 +155,10 @@ def test_an_alias_bomb_is_not_walked() -> None:
     assert time.perf_counter() - started < 1
 
 
-def check(text: str) -> None:
+def check(text: str, workspace: str = WORKSPACE) -> None:
     started = time.perf_counter()
     found = load(
-        [SourceText("w.yaml", WORKSPACE), SourceText("c.yaml", text)],
+        [SourceText("w.yaml", workspace), SourceText("c.yaml", text)],
         environment=None,
         variables={},
         env={},
@@ -177,26 +177,58 @@ def test_random_text(text: str) -> None:
     check(text)
 
 
-TOKENS = sorted(set(CHAIN.replace("\n", " \n ").split(" ")))
-ODD = ["&a", "*a", "<<", "!x", "[", "]", "{", "}", "- ", ": ", "\n", "#", "'", '"', "|", "~", "${"]
+TOKENS = sorted(set((CHAIN + WORKSPACE).replace("\n", " \n ").split(" ")))
+ODD = [
+    "null",
+    "{}",
+    "[]",
+    "&a",
+    "*a",
+    "<<",
+    "!x",
+    "[",
+    "]",
+    "{",
+    "}",
+    "- ",
+    ": ",
+    "\n",
+    "#",
+    "'",
+    '"',
+    "|",
+    "~",
+    "${",
+]
+
+
+EDITS = st.lists(
+    st.tuples(
+        st.integers(0, len(CHAIN)),
+        st.integers(0, 30),
+        st.one_of(st.sampled_from(TOKENS), st.sampled_from(ODD), st.text(max_size=5)),
+    ),
+    max_size=6,
+)
+
+
+def edited(text: str, edits: list[tuple[int, int, str]]) -> str:
+    for start, length, new in edits:
+        start %= len(text) + 1
+        text = text[:start] + new + text[start + length :]
+    return text
 
 
 @settings(deadline=None, max_examples=300)
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(0, len(CHAIN)),
-            st.integers(0, 30),
-            st.one_of(st.sampled_from(TOKENS), st.sampled_from(ODD), st.text(max_size=5)),
-        ),
-        max_size=6,
-    )
-)
+@given(EDITS)
 def test_mutated_specs(edits: list[tuple[int, int, str]]) -> None:
-    text = CHAIN
-    for start, length, new in edits:
-        text = text[:start] + new + text[start + length :]
-    check(text)
+    check(edited(CHAIN, edits))
+
+
+@settings(deadline=None, max_examples=300)
+@given(EDITS)
+def test_mutated_workspaces(edits: list[tuple[int, int, str]]) -> None:
+    check(CHAIN, edited(WORKSPACE, edits))
 
 
 @settings(deadline=None, max_examples=200)

@@ -47,7 +47,7 @@ def test_numbers(text: str, number: str) -> None:
         ("1e9999", "bad-value"),
         ("1e99999", "bad-value"),
         (".", "bad-value"),
-        ("-", "bad-value"),
+        ('"-"', "bad-value"),
         ("e5", "bad-value"),
         ("010", "ambiguous-number"),
         ("1_0", "ambiguous-number"),

@@ -1,7 +1,9 @@
 """`tuneops apply`: run the plan."""
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from tuneops.cli.commands.plan import append_summary, show_plan
 from tuneops.cli.console import Console
 from tuneops.cli.duration import Duration
 from tuneops.cli.main import Terminated, options
-from tuneops.cli.options import Options, common
+from tuneops.cli.options import Command, Options, common
 from tuneops.cli.project import open_project
 from tuneops.cli.running import Watcher, end_lines, exit_code, run_json, run_markdown
 from tuneops.cli.session import Session, alone, connect, refuse_unguarded, terms
@@ -20,13 +22,13 @@ from tuneops.core.plan import Approval, Plan
 from tuneops.core.planner import make_plan
 from tuneops.engine.reconcile import Report, converge, survey
 from tuneops.engine.reconcile import tick as one_tick
-from tuneops.errors import ApprovalNeeded, Denied, Stale
+from tuneops.errors import ApprovalNeeded, Denied, Stale, TuneopsError
 from tuneops.render.lines import Line, counted
 from tuneops.store.git import read_checkout
 from tuneops.store.planfile import read_plan
 
 
-@click.command("apply")
+@click.command("apply", cls=Command)
 @common
 @click.argument(
     "plan_file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path, dir_okay=False)
@@ -83,8 +85,25 @@ def command(
             approval=approval or Approval.of(plan),
             may_cancel=True,
         )
-        code = _run(session, limits, report, chosen.console, wait=wait, timeout=timeout)
+        with failing("apply", chosen, session, report, watcher):
+            code = _run(session, limits, report, chosen.console, wait=wait, timeout=timeout)
         return finish("apply", chosen, session, report, watcher, code)
+
+
+@contextlib.contextmanager
+def failing(
+    name: str, chosen: Options, session: Session, report: Report, watcher: Watcher
+) -> Iterator[None]:
+    """Let a fault's JSON say what was done before it; a person has seen that already."""
+    try:
+        yield
+    except TuneopsError as fault:
+        if not chosen.machine or not watcher.events:
+            raise
+        findings = (fault.as_diagnostic(),)
+        document = run_json(name, session, report, watcher, fault.exit_code, findings)
+        chosen.console.answer_json(document)
+        raise click.exceptions.Exit(fault.exit_code) from fault
 
 
 def _run(
@@ -112,14 +131,13 @@ def finish(
     name: str, chosen: Options, session: Session, report: Report, watcher: Watcher, code: int
 ) -> int:
     """Print how a run ended, in the chosen format; give its exit code back."""
-    if not report.ticks:
-        return code
+    stopped = code in (130, 143)
+    if chosen.summary and report.ticks:
+        append_summary(chosen.summary, run_markdown(name, session, report, code))
     if chosen.machine:
         chosen.console.answer_json(run_json(name, session, report, watcher, code))
-    elif code not in (130, 143):
+    elif not stopped:
         chosen.console.answer(end_lines(session, report))
-    if chosen.summary:
-        append_summary(chosen.summary, run_markdown(name, session, report, code))
     return code
 
 
@@ -128,7 +146,8 @@ def _stopped(session: Session) -> list[Line]:
     lock = session.world.locks.load()
     live = sorted(address for address, _, creation in lock.creations() if creation.live)
     open_ones = sorted(a for a, _, creation in lock.creations() if creation.unanswered)
-    lines = [Line(f"Stopped watching. {counted(len(live), 'job')} kept running.", "strong")]
+    count = "1 job keeps" if len(live) == 1 else f"{len(live) or 'No'} jobs keep"
+    lines = [Line(f"Stopped watching. {count} running{':' if live else '.'}", "strong")]
     lines += [Line(f"  {address}") for address in live]
     if open_ones:
         lines.append(Line(f"A create was in flight: {', '.join(open_ones)}; it may have landed."))
@@ -140,23 +159,26 @@ def _approve(chosen: Options, session: Session, plan: Plan, *, approved: bool) -
     """Get a person's word before money is spent or a job is stopped."""
     if session.emulated or approved or not (plan.buys or plan.cancels):
         return
-    what = f"{counted(len(plan.buys), 'job')}, cancel {len(plan.cancels)}"
-    asked = sys.stdin.isatty() and sys.stderr.isatty() and os.environ.get("CI") != "true"
-    if not asked:
+    deeds = [
+        f"{verb} {counted(len(changes), 'tuning job')}"
+        for verb, changes in (("run", plan.buys), ("cancel", plan.cancels))
+        if changes
+    ]
+    what = " and ".join(deeds)
+    terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    if not terminal or chosen.machine or os.environ.get("CI") == "true":
         raise ApprovalNeeded(
-            f"apply would run {what} and there is no terminal to ask",
+            f"apply would {what} and there is no terminal to ask",
             notes=("nothing was bought",),
             help="pass a saved plan (`tuneops apply plan.json`) or `--auto-approve`",
         )
     show_plan(chosen, session, plan, unchanged=False)
-    chosen.console.complain(
-        [
-            Line(f"Run {what} in {session.header.target}?", "strong"),
-            Line("  Only 'yes' will be accepted: "),
-        ]
-    )
+    question = f"{what.capitalize()} in {session.header.target}?"
+    chosen.console.complain([Line(), Line(question, "strong")])
+    sys.stderr.write("  Only 'yes' will be accepted: ")
+    sys.stderr.flush()
     if sys.stdin.readline().strip() != "yes":
-        raise Denied("nothing was bought", help="answer `yes` to run the plan")
+        raise ApprovalNeeded("nothing was bought", help="answer `yes` to run the plan")
 
 
 def refuse_empty(session: Session, *, allow_empty: bool) -> None:

@@ -16,7 +16,7 @@ import click
 
 from tuneops.cli.console import Console, colored
 from tuneops.cli.main import options
-from tuneops.cli.options import common
+from tuneops.cli.options import Command, common
 from tuneops.errors import TuneopsError
 from tuneops.render.lines import Line
 
@@ -29,7 +29,7 @@ BEFORE = """\
 AFTER = BEFORE.replace("epochCount: 2", "epochCount: 3")
 
 
-@click.command("demo")
+@click.command("demo", cls=Command)
 @common
 @click.pass_context
 def command(context: click.Context, /, **values: Any) -> int:
@@ -61,8 +61,10 @@ def _tour(stage: "_Stage") -> None:
     if BEFORE not in text:
         raise TuneopsError(f"the sample `{EDITED}` is not the one that this demo edits")
     spec.write_text(text.replace(BEFORE, AFTER), encoding="utf-8")
-    stage.tell("", "4/6  edit one stage: refunds, epochCount 2 -> 3")
-    stage.run("     only that stage and what follows from it runs again", "plan")
+    stage.tell(
+        "", "4/6  edit one stage, refunds: epochCount 2 -> 3; what follows from it runs again"
+    )
+    stage.run("", "plan")
     stage.run("5/6  converge; the second run finds nothing to do", "apply", "--wait")
     stage.run("", "apply", "--wait")
     stage.run("6/6  what is there now, and what the lock remembers", "status")

@@ -1,55 +1,81 @@
 """`tuneops emulator`: serve it, move its time on, empty it."""
 
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tuneops.cli.duration import Duration
 from tuneops.cli.main import options
-from tuneops.cli.options import Options, common
-from tuneops.cli.project import STATE
-from tuneops.errors import Denied
+from tuneops.cli.options import Command, Options, common
+from tuneops.errors import ApprovalNeeded, InputError, TuneopsError
 from tuneops.render.lines import Line, counted
+
+if TYPE_CHECKING:
+    from tuneops.cli.project import Project
 
 
 @click.group("emulator")
 def command() -> None:
-    """Serve the built-in Vertex emulator, move its time on, empty it."""
+    """Serve the built-in Vertex emulator, move its time on, empty it.
+
+    \b
+    Examples:
+      tuneops emulator serve --print-env
+      tuneops emulator advance 2h
+      tuneops emulator reset --yes
+    """
 
 
-def _state(chosen: Options) -> Any:
+def _state(chosen: Options, *, make: bool = False) -> Any:
     """The state folder: of the project around here, or of this folder when there is none."""
-    from pathlib import Path
-
+    from tuneops.cli.project import STATE, no_project
     from tuneops.store.specs import find_root
 
     start = chosen.directory or Path.cwd()
-    folder = (find_root(start) or start) / STATE
+    root = find_root(start)
+    if root is None and not make and not (start / STATE / "emulator.db").is_file():
+        raise InputError((no_project(start),))
+    folder = (root or start) / STATE
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / ".gitignore").exists():
         (folder / ".gitignore").write_text("*\n")
     return folder
 
 
-@command.command("serve")
+@command.command("serve", cls=Command)
 @common
-@click.option("--port", type=click.IntRange(0, 65535), default=8085, show_default=True)
+@click.option(
+    "--port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    default=8085,
+    help="Where to listen; 0 takes a free port. [default: 8085]",
+)
 @click.option(
     "--speed",
+    metavar="FACTOR",
     type=click.FloatRange(min=0, min_open=True),
     default=3600.0,
-    show_default=True,
-    help="Virtual seconds that pass in one of ours.",
+    help="Virtual seconds that pass in one of ours. [default: 3600]",
 )
 @click.option("--print-env", is_flag=True, help="Print the variables to export, too.")
 @click.pass_context
 def serve(
     context: click.Context, /, port: int, speed: float, print_env: bool, **values: Any
 ) -> int:
-    """Serve the emulator over HTTP, on this machine only, until Ctrl-C.
+    """Serve the emulator over HTTP until Ctrl-C.
 
-    The first line of stdout is its URL. Port 0 takes a free port.
+    It listens on this machine only.
+
+    The first line of stdout is its URL.
 
     \b
     Examples:
@@ -61,7 +87,7 @@ def serve(
     from tuneops.emulator.server import EmulatorServer
 
     chosen = options(context, values)
-    with open_emulator(_state(chosen), wall_dates=True) as emulator:
+    with open_emulator(_state(chosen, make=True), wall_dates=True) as emulator:
         emulator.set_speed(speed)
         try:
             with EmulatorServer(emulator, port=port) as server:
@@ -72,7 +98,7 @@ def serve(
                 chosen.console.answer(lines)
                 server.serve_forever()
         except OSError as fault:
-            raise Denied(
+            raise TuneopsError(
                 f"port {port} cannot be used: {fault.strerror}",
                 help="give another `--port`; 0 takes a free one",
             ) from fault
@@ -81,12 +107,14 @@ def serve(
     return 0
 
 
-@command.command("advance")
+@command.command("advance", cls=Command)
 @common
 @click.argument("length", type=Duration())
 @click.pass_context
 def advance(context: click.Context, /, length: timedelta, **values: Any) -> int:
-    """Move the emulator's time on by LENGTH, such as 90s, 15m or 2h.
+    """Move the emulator's time on.
+
+    LENGTH is a length of time, such as 90s, 15m or 2h.
 
     \b
     Examples:
@@ -109,12 +137,14 @@ def advance(context: click.Context, /, length: timedelta, **values: Any) -> int:
     return 0
 
 
-@command.command("reset")
+@command.command("reset", cls=Command)
 @common
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def reset(context: click.Context, /, yes: bool, **values: Any) -> int:
-    """Forget all jobs, models and objects of the emulator. The lock is not touched.
+    """Forget all jobs, models and objects.
+
+    The lock is not touched: remove it as well to start anew.
 
     \b
     Examples:
@@ -122,24 +152,66 @@ def reset(context: click.Context, /, yes: bool, **values: Any) -> int:
       tuneops emulator reset --yes
       tuneops emulator reset --yes --format json
     """
-    import sys
-
     from tuneops.cli.session import open_emulator
 
     chosen = options(context, values)
-    with open_emulator(_state(chosen)) as emulator:
+    with contextlib.ExitStack() as stack:
+        emulator = stack.enter_context(open_emulator(_state(chosen)))
+        projects = [stack.enter_context(_alone(project)) for project in _emulated(chosen)]
         jobs = len(emulator.jobs())
         if not yes and jobs:
-            if not sys.stdin.isatty():
-                raise Denied(
+            if chosen.machine or not sys.stdin.isatty() or os.environ.get("CI") == "true":
+                raise ApprovalNeeded(
                     f"the emulator holds {counted(jobs, 'job')} and there is no terminal to ask",
+                    notes=("nothing was forgotten",),
                     help="give `--yes`",
                 )
             click.confirm(f"Forget {counted(jobs, 'job')}?", abort=True, err=True)
         emulator.reset()
+        locks = [lock for project in projects if (lock := _forget(project))]
     if chosen.machine:
-        document = {"formatVersion": 1, "command": "emulator reset", "forgotten": jobs}
+        document = {
+            "formatVersion": 1,
+            "command": "emulator reset",
+            "forgotten": jobs,
+            "locks": locks,
+        }
         chosen.console.answer_json(document)
     else:
-        chosen.console.answer([Line(f"The emulator is empty; it forgot {counted(jobs, 'job')}.")])
+        lines = [Line(f"The emulator is empty; it forgot {counted(jobs, 'job')}.")]
+        lines += [Line(f"To start anew, remove {lock} as well.") for lock in locks]
+        chosen.console.answer(lines)
     return 0
+
+
+def _emulated(chosen: Options) -> list["Project"]:
+    """The project around here, once for each environment that lives on this emulator."""
+    from tuneops.cli.project import open_project
+    from tuneops.store.specs import find_root
+
+    if find_root(chosen.directory or Path.cwd()) is None:
+        return []
+    names = open_project(replace(chosen, environment=None)).resolution.environments
+    projects = [open_project(replace(chosen, environment=name)) for name in names]
+    return [one for one in projects if one.declaration.target.provider == "emulator"]
+
+
+@contextlib.contextmanager
+def _alone(project: "Project") -> Iterator["Project"]:
+    from tuneops.cli.session import alone
+
+    with alone(project, project.declaration.target.environment):
+        yield project
+
+
+def _forget(project: "Project") -> str | None:
+    """Drop what guards the creates of a world that is gone; name the lock that still knows it."""
+    from tuneops.store.journal import Journal
+    from tuneops.store.lockfile import LockFile
+
+    target = project.declaration.target
+    journal = Journal(project.state, target.environment)
+    journal.clear()
+    shutil.rmtree(project.state / "claims" / target.environment, ignore_errors=True)
+    lock = LockFile(project.root, target, journal)
+    return lock.shown if lock.exists else None

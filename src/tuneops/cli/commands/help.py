@@ -1,13 +1,73 @@
-"""`tuneops help`: pages that belong to no single command."""
+"""`tuneops help`: the page of a command, and pages that belong to no single command."""
 
 import click
 
 from tuneops.cli.exits import CODES
 
+VARIABLES = {
+    "TUNEOPS_DIRECTORY": "as --directory",
+    "TUNEOPS_ENV": "as --env",
+    "TUNEOPS_FORMAT": "as --format",
+    "TUNEOPS_COLOR": "as --color",
+    "TUNEOPS_SETTLE": "how long an unanswered create may still land; default: 15m",
+    "TUNEOPS_VAR_NAME": "the variable `name` of the specs, as ${var.name}",
+    "NO_COLOR": "no colours, unless --color says otherwise",
+    "FORCE_COLOR": "colours off a terminal, too",
+    "CI": "`true`: nothing is asked, no colours",
+    "GITHUB_OUTPUT": "where `plan --format github` writes the outputs of a step",
+    "GOOGLE_APPLICATION_CREDENTIALS": "a Google login; default: that of gcloud",
+    "GOOGLE_VERTEX_BASE_URL": "another Vertex AI, such as a served emulator",
+    "STORAGE_EMULATOR_HOST": "another Cloud Storage, such as a served emulator",
+}
 
-@click.group("help")
+
+class Topics(click.Group):
+    """Every command has a page here as well."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of our own pages, or the page of a command."""
+        return super().get_command(ctx, cmd_name) or _page_of(ctx, cmd_name)
+
+
+def _page_of(context: click.Context, name: str) -> click.Command | None:
+    root = context.find_root()
+    assert isinstance(root.command, click.Group), "the root is the group of all commands"
+    found = root.command.get_command(root, name)
+    if found is None:
+        return None
+
+    @click.command(name, context_settings={"ignore_unknown_options": True})
+    @click.argument("below", nargs=-1)
+    def page(below: tuple[str, ...]) -> int:
+        with click.Context(found, parent=root, info_name=name) as above:
+            _show(found, above, below)
+        return 0
+
+    return page
+
+
+def _show(command: click.Command, context: click.Context, below: tuple[str, ...]) -> None:
+    if not below:
+        click.echo(context.get_help())
+        return
+    name, *rest = below
+    inner = command.get_command(context, name) if isinstance(command, click.Group) else None
+    if inner is None:
+        raise click.UsageError(f"no such command '{name}'", context)
+    with click.Context(inner, parent=context, info_name=name) as deeper:
+        _show(inner, deeper, tuple(rest))
+
+
+@click.group("help", cls=Topics)
 def command() -> None:
-    """Explain what no single command explains."""
+    """Explain a command, the exit codes or the variables.
+
+    \b
+    Examples:
+      tuneops help exit-codes
+      tuneops help environment
+      tuneops help plan
+    """
 
 
 @command.command("exit-codes")
@@ -20,4 +80,18 @@ def exit_codes() -> int:
     """
     for code, meaning in CODES.items():
         click.echo(f"{code:>4}  {meaning}")
+    return 0
+
+
+@command.command("environment")
+def environment() -> int:
+    """Print the variables that tuneops reads.
+
+    \b
+    Example:
+      tuneops help environment
+    """
+    widest = max(map(len, VARIABLES))
+    for name, meaning in VARIABLES.items():
+        click.echo(f"  {name:<{widest}}  {meaning}")
     return 0

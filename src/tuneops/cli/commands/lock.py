@@ -6,7 +6,7 @@ import click
 
 from tuneops.cli.locks import read_lock
 from tuneops.cli.main import options
-from tuneops.cli.options import common
+from tuneops.cli.options import Command, common
 from tuneops.cli.project import open_project
 from tuneops.cli.session import connect
 from tuneops.core.planner import make_plan
@@ -18,15 +18,22 @@ from tuneops.render.status import lock_text
 
 @click.group("lock")
 def command() -> None:
-    """Show and check what was made."""
+    """Show and check what was made.
+
+    \b
+    Examples:
+      tuneops lock show
+      tuneops lock show support-bot/tone
+      tuneops lock check
+    """
 
 
-@command.command("show")
+@command.command("show", cls=Command)
 @common
 @click.argument("addresses", nargs=-1)
 @click.pass_context
 def show(context: click.Context, /, addresses: tuple[str, ...], **values: Any) -> int:
-    """Show the lock's entries, of all addresses or of some.
+    """Show the lock's entries, all or some.
 
     \b
     Examples:
@@ -59,11 +66,13 @@ def show(context: click.Context, /, addresses: tuple[str, ...], **values: Any) -
     return 0
 
 
-@command.command("check")
+@command.command("check", cls=Command)
 @common
 @click.pass_context
 def check(context: click.Context, /, **values: Any) -> int:
-    """Fail (exit 5) when the specs ask for anything that the lock does not have.
+    """Fail (exit 5) if specs and lock differ.
+
+    It looks at the service as well: what was deleted there is a difference, too.
 
     \b
     Examples:

@@ -6,7 +6,7 @@ import click
 
 from tuneops.cli.locks import read_lock
 from tuneops.cli.main import options
-from tuneops.cli.options import common
+from tuneops.cli.options import Command, common
 from tuneops.cli.project import open_project
 from tuneops.core.lock import Creation
 from tuneops.errors import TuneopsError
@@ -14,7 +14,7 @@ from tuneops.errors import TuneopsError
 FIELDS = ("model", "checkpoint", "endpoint", "job")
 
 
-@click.command("output")
+@click.command("output", cls=Command)
 @common
 @click.argument("address")
 @click.pass_context

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import Options, common
+from tuneops.cli.options import Command, Options, common
 from tuneops.cli.project import open_project
 from tuneops.cli.session import Session, connect
 from tuneops.core.plan import Plan
@@ -18,7 +18,7 @@ from tuneops.render.plan import plan_json, plan_markdown, plan_text
 from tuneops.store.planfile import write_plan
 
 
-@click.command("plan")
+@click.command("plan", cls=Command)
 @common
 @click.option(
     "--out",
@@ -48,9 +48,9 @@ def command(
     with connect(open_project(chosen), lambda _: None) as session:
         view = survey(session.graph, session.world, session.settle)
         plan = make_plan(view)
-        show_plan(chosen, session, plan, unchanged=show_unchanged)
         if out is not None:
             write_plan(out, plan_json(plan, session.header), plan)
+        show_plan(chosen, session, plan, unchanged=show_unchanged or bool(chosen.verbose))
     if not detailed_exitcode:
         return 0
     if plan.holds:
@@ -64,6 +64,10 @@ def show_plan(chosen: Options, session: Session, plan: Plan, *, unchanged: bool)
     markdown = ""
     if chosen.format in ("markdown", "github") or chosen.summary:
         markdown = plan_markdown(plan, session.graph, header)
+    if chosen.summary:
+        append_summary(chosen.summary, markdown)
+    if chosen.format == "github":
+        write_outputs(plan)
     match chosen.format:
         case "json":
             console.answer_json(plan_json(plan, header))
@@ -71,17 +75,18 @@ def show_plan(chosen: Options, session: Session, plan: Plan, *, unchanged: bool)
             console.answer_text(markdown)
         case _:
             console.answer(plan_text(plan, session.graph, header, unchanged=unchanged))
-    if chosen.summary:
-        append_summary(chosen.summary, markdown)
-    if chosen.format == "github":
-        write_outputs(plan)
 
 
 def append_summary(path: Path, markdown: str) -> None:
     """Add Markdown to a job summary."""
+    append(path, markdown + "\n")
+
+
+def append(path: Path, text: str) -> None:
+    """Add text to a file of somebody else's."""
     try:
         with path.open("a", encoding="utf-8") as file:
-            file.write(markdown + "\n")
+            file.write(text)
     except OSError as fault:
         raise DiskError(f"cannot write `{path}`: {fault.strerror}") from fault
 
@@ -97,5 +102,4 @@ def write_outputs(plan: Plan) -> None:
             "digest": plan.digest,
         }
         text = "".join(f"{name}={value}\n" for name, value in lines.items())
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.write(text)
+        append(Path(path), text)

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from tuneops.cli.commands.apply import finish, refuse_empty
+from tuneops.cli.commands.apply import failing, finish, refuse_empty
 from tuneops.cli.main import options
-from tuneops.cli.options import common
+from tuneops.cli.options import Command, common
 from tuneops.cli.project import open_project
 from tuneops.cli.running import Watcher, exit_code
 from tuneops.cli.session import Session, alone, connect, refuse_unguarded, terms
@@ -15,7 +15,7 @@ from tuneops.errors import Denied
 from tuneops.store.git import Checkout, read_checkout
 
 
-@click.command("reconcile")
+@click.command("reconcile", cls=Command)
 @common
 @click.option("--once", is_flag=True, required=True, help="One pass, then exit.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 8 while jobs are running.")
@@ -48,7 +48,8 @@ def command(
             session, checkout, approval=None, may_cancel=checkout.at_default_tip is not False
         )
         report = Report()
-        report.ticks.append(tick(session.graph, session.world, limits))
+        with failing("reconcile", chosen, session, report, watcher):
+            report.ticks.append(tick(session.graph, session.world, limits))
         code = exit_code(report, waited=False, detailed=detailed_exitcode)
         return finish("reconcile", chosen, session, report, watcher, code)
 

@@ -5,13 +5,13 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import common
+from tuneops.cli.options import Command, common
 from tuneops.spec.schema import json_schema
 
 KINDS = ("Workspace", "TuningJob", "TuningChain")
 
 
-@click.command("schema")
+@click.command("schema", cls=Command)
 @common
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @click.pass_context
@@ -25,13 +25,5 @@ def command(context: click.Context, /, kind: str | None, **values: Any) -> int:
       tuneops schema > .vscode/tuneops.schema.json
     """
     chosen = options(context, values)
-    if kind:
-        chosen.console.answer_json(json_schema(kind))
-        return 0
-    document = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A tuneops spec",
-        "oneOf": [json_schema(name) for name in KINDS],
-    }
-    chosen.console.answer_json(document)
+    chosen.console.answer_json(json_schema(kind))
     return 0

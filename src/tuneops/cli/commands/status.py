@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import common
+from tuneops.cli.options import Command, common
 from tuneops.cli.project import open_project
 from tuneops.cli.session import connect
 from tuneops.core.planner import make_plan
@@ -13,7 +13,7 @@ from tuneops.engine.reconcile import survey
 from tuneops.render.status import status_json, status_text
 
 
-@click.command("status")
+@click.command("status", cls=Command)
 @common
 @click.pass_context
 def command(context: click.Context, /, **values: Any) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import common
+from tuneops.cli.options import Command, common
 from tuneops.cli.project import Project, open_project
 from tuneops.datasets.checks import DatasetSummary, check
 from tuneops.diagnostics import Diagnostic, has_errors, sort_key
@@ -13,7 +13,7 @@ from tuneops.render.findings import findings_github, findings_json
 from tuneops.render.lines import Line, counted
 
 
-@click.command("validate")
+@click.command("validate", cls=Command)
 @common
 @click.option(
     "--data",

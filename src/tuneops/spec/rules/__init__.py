@@ -24,7 +24,7 @@ RULES: tuple[Rule, ...] = (
     sources.has_one_source,
     sources.has_one_method,
     sources.sequence_is_documented,
-    sources.source_is_pinned,
+    sources.tuned_model_is_named,
     sources.beta_is_as_recommended,
     checkpoints.checkpoint_has_a_parent,
     checkpoints.checkpoint_is_kept,

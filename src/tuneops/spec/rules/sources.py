@@ -108,8 +108,8 @@ def sequence_is_documented(project: Project) -> Iterator[Diagnostic]:
         )
 
 
-def source_is_pinned(project: Project) -> Iterator[Diagnostic]:
-    """A default version or checkpoint can be moved by anyone; what is trained from may not."""
+def tuned_model_is_named(project: Project) -> Iterator[Diagnostic]:
+    """A tuned model goes by its resource name; its version is a number, an alias or left out."""
     for draft in project.drafts:
         source = draft.spec.pre_tuned_model
         if source is None:
@@ -119,27 +119,11 @@ def source_is_pinned(project: Project) -> Iterator[Diagnostic]:
         if not name:
             yield Diagnostic(
                 code="bad-value",
-                message="`tunedModelName` must be `projects/…/locations/…/models/…@2`, "
+                message="`tunedModelName` must be `projects/…/locations/…/models/…`, with `@2` or "
+                "an alias after it if you like, "
                 f'not "{source.tuned_model_name[:80]}"',
                 where=where,
                 help="`baseModel:` takes a base model",
-            )
-        elif not (name["version"] or "").isdecimal():
-            yield Diagnostic(
-                code="unpinned-source",
-                message="`tunedModelName` names no version, and the default version can be moved"
-                if name["version"] is None
-                else f"`@{name['version'][:40]}` is no version number, and an alias can be moved",
-                where=where,
-                help="pin the version: `…@2`",
-            )
-        if source.checkpoint_id is None and draft.whole:
-            yield Diagnostic(
-                code="unpinned-source",
-                message="`preTunedModel` names no `checkpointId`, "
-                "and the default checkpoint can be moved",
-                where=draft.key("preTunedModel"),
-                help='pin the checkpoint: `checkpointId: "3"`',
             )
 
 

@@ -1,0 +1,118 @@
+"""Run the command line in forked processes that can die at a chosen instant.
+
+Started as a program by the tests. It imports tuneops once; each line on stdin is a run, each line
+on stdout what came of it. A run is a process of its own, with its own open files, and is killed by
+SIGKILL for real; only the imports are shared. A line is JSON:
+
+    {"folder": DIR, "words": [...], "at": "effect" | "write" | "request" | "", "n": 3,
+     "when": "before" | "after", "signal": 9}
+"""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tuneops.cli import main as command_line
+from tuneops.cli.commands import apply, status
+from tuneops.emulator.application import Emulator
+from tuneops.engine import execute
+from tuneops.store import files
+
+assert apply.command and status.command, "what a run needs is imported before the fork"
+
+
+class Fuse:
+    """Counts; at the chosen number it sends the chosen signal to its own process."""
+
+    def __init__(self, number: int, when: str, deadly: int) -> None:
+        self.number, self.when, self.deadly = number, when, deadly
+        self.count = 0
+
+    def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Count each call, and stop this process before or after the chosen one."""
+
+        def counted(*arguments: Any, **more: Any) -> Any:
+            self.count += 1
+            chosen = self.count == self.number
+            if chosen and self.when == "before":
+                os.kill(os.getpid(), self.deadly)
+            answer = call(*arguments, **more)
+            if chosen and self.when == "after":
+                os.kill(os.getpid(), self.deadly)
+            return answer
+
+        return counted
+
+
+def plant(fuse: Fuse, where: str) -> None:
+    """Put the fuse on the effects, on the local writes, or on the requests that change something."""
+    if where == "effect":
+        execute.perform = fuse.around(execute.perform)
+    elif where == "write":
+        files.write = fuse.around(files.write)
+        files.append = fuse.around(files.append)
+    elif where == "request":
+        answer = Emulator.__call__
+        guarded = fuse.around(answer)
+
+        def serve(self: Emulator, environ: Any, start: Any) -> Any:
+            changes = environ["REQUEST_METHOD"] not in ("GET", "HEAD")
+            return (guarded if changes else answer)(self, environ, start)
+
+        Emulator.__call__ = serve  # type: ignore[method-assign]
+    else:
+        assert not where, where
+
+
+def child(order: dict[str, Any], stdout: int, stderr: int) -> int:
+    """Be the process that runs the command line."""
+    os.chdir(order["folder"])
+    quiet = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((quiet, 0), (stdout, 1), (stderr, 2)):
+        os.dup2(source, target)
+    fuse = Fuse(order.get("n", 0), order.get("when", ""), order.get("signal", signal.SIGKILL))
+    plant(fuse, order.get("at", ""))
+    return command_line.run(order["words"])
+
+
+def run(order: dict[str, Any]) -> dict[str, Any]:
+    """Fork, wait, and say how it ended: the exit code, or minus the signal."""
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        process = os.fork()
+        if process == 0:
+            code = 70
+            try:
+                code = child(order, stdout.fileno(), stderr.fileno())
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+        _, end = os.waitpid(process, 0)
+        texts = []
+        for stream in (stdout, stderr):
+            stream.seek(0)
+            texts.append(stream.read().decode())
+    return {"code": os.waitstatus_to_exitcode(end), "stdout": texts[0], "stderr": texts[1]}
+
+
+def serve() -> None:
+    """Answer until stdin ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        order = json.loads(line)
+        assert Path(order["folder"]).is_dir()
+        answers.write(json.dumps(run(order)) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    serve()

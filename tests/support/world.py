@@ -1,0 +1,633 @@
+"""A whole world in one process: a service, its clock, and runners that may stop anywhere.
+
+Time moves only when somebody sleeps. Everything random is decided by the seed, job by job, so that
+a run is repeated exactly by its arguments. What must never happen is checked the moment it happens.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tests.support.builders import NOON, PARENT, SETTLE, a_dataset, a_mark, shown_fields
+from tuneops.core.claim import Claim
+from tuneops.core.desired import DesiredGraph, DesiredJob
+from tuneops.core.labels import read_labels
+from tuneops.core.ledger import resolve_checkpoint
+from tuneops.core.lock import Cause, Creation, Lock
+from tuneops.core.observed import (
+    Checkpoint,
+    Failure,
+    JobState,
+    ModelVersion,
+    Observed,
+    ObservedJob,
+    Ownership,
+)
+from tuneops.core.plan import Approval, Plan
+from tuneops.core.planner import make_plan
+from tuneops.core.recipe import Dataset, Evidence, Pretuned, Upstream
+from tuneops.core.request import JobRequest
+from tuneops.engine.execute import Hands
+from tuneops.engine.ports import Listing, StoredObject
+from tuneops.engine.reconcile import Report, Terms, Tick, World, converge, survey, tick
+from tuneops.errors import Rejected, Unanswered, Unavailable
+from tuneops.store.journal import Journal, Line
+from tuneops.store.lockfile import dump, empty_lock, parse
+
+Fault = str
+"""What happens to a create: `lost-answer`, `lost-request`, `refused` or `busy`."""
+
+
+class Crash(BaseException):
+    """The process stops here."""
+
+
+@dataclass(slots=True)
+class SimJob:
+    """One job, as the service knows it."""
+
+    shown: ObservedJob
+    request: JobRequest
+    ownership: Ownership
+    visible: datetime
+    ends: datetime
+    fate: JobState
+    code: int
+    epochs: int
+    cancelled: datetime | None = None
+
+
+@dataclass(kw_only=True)
+class Rules:
+    """What the world does to those who live in it."""
+
+    lag: float = 0
+    """A new job is listed only after so many seconds."""
+    faults: Mapping[int, Fault] = field(default_factory=dict)
+    """By the number of the create, counted from 1."""
+    failures: Mapping[int, int] = field(default_factory=dict)
+    """The google.rpc code with which the so-many-th job fails."""
+    stubborn: frozenset[int] = frozenset()
+    """Jobs that succeed although they were cancelled."""
+    deaf_lists: frozenset[int] = frozenset()
+    """Lists, counted from 1, that fail."""
+    minutes: tuple[int, int] = (5, 90)
+    """How long jobs take: at least, at most."""
+    solo: bool = True
+    """One runner with a lock that is kept: then no address ever has two unfinished jobs."""
+    guarded: bool = True
+    """All runners share the claims: then no key ever has two jobs."""
+
+
+class SimWorld:
+    """The service, its registry and store, the shared claims, and the clock."""
+
+    def __init__(self, seed: int = 0, rules: Rules | None = None) -> None:
+        self.rules = rules or Rules()
+        self.random = random.Random(seed)
+        self.at = NOON
+        self.jobs: dict[str, SimJob] = {}
+        self.versions: dict[str, dict[str, ModelVersion]] = {}
+        self.checkpoints: dict[str, dict[str, Checkpoint]] = {}
+        self.objects: dict[str, Dataset | None] = {}
+        self.claims: dict[str, tuple[Claim, int]] = {}
+        self.posts = 0
+        self.lists = 0
+        self.marks = 0
+        self.cancels: list[str] = []
+        self._models = 0
+
+    # --- time
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass; jobs end in the order of their ends."""
+        until = self.at + timedelta(seconds=seconds)
+        while due := [job for job in self.jobs.values() if self._end(job) <= until]:
+            self._finish(min(due, key=lambda job: (self._end(job), job.shown.seniority)))
+        self.at = until
+        for job in self.jobs.values():
+            started = self.at >= job.shown.created + timedelta(minutes=1)
+            if job.shown.state is JobState.PENDING and started:
+                job.shown = replace(job.shown, state=JobState.RUNNING)
+
+    def _end(self, job: SimJob) -> datetime:
+        if job.shown.state.terminal:
+            return datetime.max.replace(tzinfo=NOON.tzinfo)
+        if job.cancelled is not None and job.fate is not JobState.SUCCEEDED:
+            return min(job.ends, job.cancelled + timedelta(minutes=2))
+        return job.ends
+
+    def _finish(self, job: SimJob) -> None:
+        ended = self._end(job)
+        fate = job.fate
+        if job.cancelled is not None and ended < job.ends:
+            fate = JobState.CANCELLED
+        job.shown = replace(job.shown, state=fate, ended=ended)
+        if fate is JobState.FAILED:
+            job.shown = replace(job.shown, failure=Failure(code=job.code, message="it failed"))
+        if fate is JobState.SUCCEEDED:
+            model, checkpoints = self._publish(job)
+            job.shown = replace(
+                job.shown, model=model, checkpoints=checkpoints, billable_tokens=1000
+            )
+
+    def _publish(self, job: SimJob) -> tuple[str, dict[str, Checkpoint]]:
+        """Give the next version of the parent's model, or the first of a new one."""
+        source = job.request.source
+        if isinstance(source, Pretuned) and job.request.display_name is None:
+            base = source.model.partition("@")[0]
+        else:
+            self._models += 1
+            base = f"{PARENT}/models/{self._models}"
+        versions = self.versions.setdefault(base, {})
+        number = str(max(map(int, versions), default=0) + 1)
+        checkpoints = {
+            str(epoch): Checkpoint(epoch=epoch, step=100 * epoch, endpoint=f"{PARENT}/endpoints/1")
+            for epoch in range(1, job.epochs + 1)
+        }
+        name = f"{base}@{number}"
+        versions[number] = ModelVersion(name=name, default_checkpoint=str(job.epochs))
+        self.checkpoints[name] = checkpoints
+        return name, checkpoints
+
+    # --- the service
+
+    def list_jobs(self) -> Listing:
+        """Every job that the list shows by now."""
+        self.lists += 1
+        if self.lists in self.rules.deaf_lists:
+            raise Unavailable("the list did not answer")
+        shown = tuple(job.shown for job in self.jobs.values() if job.visible <= self.at)
+        return Listing(at=self.at, jobs=shown)
+
+    def get_job(self, name: str) -> ObservedJob | None:
+        """One job; reads by name do not lag."""
+        job = self.jobs.get(name)
+        return job.shown if job else None
+
+    def create(self, request: JobRequest) -> ObservedJob:
+        """Make a job, unless this create is to go wrong."""
+        self.posts += 1
+        fault = self.rules.faults.get(self.posts)
+        if fault == "refused":
+            raise Rejected("no", status=400, reason="INVALID_ARGUMENT")
+        if fault == "busy":
+            raise Rejected("no room", status=429, reason="RESOURCE_EXHAUSTED")
+        if fault == "lost-request":
+            raise Unanswered("the connection broke")
+        job = self._make(request)
+        if fault == "lost-answer":
+            raise Unanswered("the connection broke")
+        return job.shown
+
+    def _make(self, request: JobRequest) -> SimJob:
+        ownership = read_labels(request.labels)
+        assert ownership is not None, "every create carries our labels"
+        self._check_create(request, ownership)
+        number = len(self.jobs) + 1
+        low, high = self.rules.minutes
+        code = self.rules.failures.get(number, 0)
+        fate = JobState.FAILED if code else JobState.SUCCEEDED
+        if fate is JobState.SUCCEEDED and number not in self.rules.stubborn:
+            fate = JobState.UNKNOWN
+        shown = ObservedJob(
+            name=f"{PARENT}/tuningJobs/{number}",
+            state=JobState.PENDING,
+            created=self.at,
+            ownership=ownership,
+            fields=shown_fields(request),
+            description=request.description,
+            display_name=request.display_name or "",
+        )
+        job = SimJob(
+            shown=shown,
+            request=request,
+            ownership=ownership,
+            visible=self.at + timedelta(seconds=self.rules.lag),
+            ends=self.at + timedelta(minutes=self.random.randint(low, high)),
+            fate=JobState.SUCCEEDED if fate is JobState.UNKNOWN else fate,
+            code=code,
+            epochs=request.hyper_parameters.epoch_count or 3,
+        )
+        self.jobs[shown.name] = job
+        return job
+
+    def _check_create(self, request: JobRequest, mine: Ownership) -> None:
+        """Laws 1 and 2 at the only place where money is spent."""
+        key = (mine.owner, mine.lineage, mine.attempt)
+        for job in self.jobs.values():
+            other = job.ownership
+            if self.rules.guarded:
+                assert key != (other.owner, other.lineage, other.attempt), "bought twice"
+            if self.rules.solo:
+                settled = job.shown.state.terminal
+                assert settled or other.address != mine.address, "two at one address"
+                useful = not settled or job.shown.state is JobState.SUCCEEDED
+                same = (other.owner, other.lineage) == (mine.owner, mine.lineage)
+                assert not (same and useful), "bought although it is there"
+            assert other.mark != mine.mark, "a mark is never used twice"
+        source = request.source
+        if isinstance(source, Pretuned):
+            base, _, number = source.model.partition("@")
+            assert number in self.versions.get(base, {}), "it continues from a version that is not"
+            assert source.checkpoint in self.checkpoints[source.model], "no such checkpoint"
+
+    def cancel_job(self, name: str) -> None:
+        """Begin to cancel; a finished job refuses."""
+        job = self.jobs[name]
+        self.cancels.append(name)
+        if job.shown.state.terminal:
+            raise Rejected("it has ended", status=400, reason="FAILED_PRECONDITION")
+        if job.cancelled is None:
+            number = int(name.rpartition("/")[2])
+            job.cancelled = self.at
+            if number not in self.rules.stubborn:
+                job.shown = replace(job.shown, state=JobState.CANCELLING)
+                job.fate = job.fate if job.fate is JobState.FAILED else JobState.CANCELLED
+
+    # --- the registry and the store
+
+    def list_versions(self, model: str) -> Mapping[str, ModelVersion] | None:
+        """The versions of a model."""
+        return self.versions.get(model)
+
+    def list_checkpoints(self, version: str) -> Mapping[str, Checkpoint]:
+        """The checkpoints of a version."""
+        return self.checkpoints.get(version, {})
+
+    def describe(self, uri: str) -> StoredObject | None:
+        """What lies at a URI: bytes that follow from it, unless a test said otherwise."""
+        dataset = self.objects.get(uri, a_dataset(uri))
+        return StoredObject(dataset=dataset, evidence=Evidence()) if dataset else None
+
+    # --- what people do
+
+    def cancel_by_hand(self, name: str) -> None:
+        """Somebody cancels a job in the console."""
+        self.cancel_job(name)
+        self.cancels.pop()
+
+    # --- what must hold
+
+    def live(self) -> list[SimJob]:
+        """The jobs that have not ended."""
+        return [job for job in self.jobs.values() if not job.shown.state.terminal]
+
+    def of_lineage(self, lineage: str) -> list[SimJob]:
+        """The jobs made for a lineage."""
+        return [job for job in self.jobs.values() if job.ownership.lineage == lineage]
+
+    def check_keys(self) -> None:
+        """At most one job a creation key, ever."""
+        keys = [(job.ownership.lineage, job.ownership.attempt) for job in self.jobs.values()]
+        assert len(keys) == len(set(keys)), "two jobs share a creation key"
+
+    def check_parents(self, graph: DesiredGraph) -> None:
+        """Every continuation began at the recorded result of its parent's lineage."""
+        wanted = {job.lineage: job for job in graph.jobs}
+        for job in self.jobs.values():
+            desired = wanted.get(job.ownership.lineage)
+            if desired is None or not isinstance(desired.recipe.source, Upstream):
+                continue
+            source, upstream = job.request.source, desired.recipe.source
+            assert isinstance(source, Pretuned)
+            parents = {
+                parent.shown.model: parent.shown
+                for parent in self.of_lineage(upstream.lineage)
+                if parent.shown.state is JobState.SUCCEEDED
+            }
+            assert source.model in parents, "it continues from something else than its parent"
+            parent = parents[source.model]
+            entry = Creation(
+                attempt=1,
+                lineage=upstream.lineage,
+                mark="",
+                recipe=desired.recipe,
+                model=parent.model,
+                checkpoints=parent.checkpoints,
+            )
+            seen = Observed(at=self.at, jobs={}, versions=self.versions)
+            assert source.checkpoint == resolve_checkpoint(upstream.checkpoint, entry, seen)
+
+    def check_nothing_unwanted_runs(self, graph: DesiredGraph) -> None:
+        """Nothing of ours runs that no spec wants, unless it was told to go on."""
+        wanted = {job.lineage for job in graph.jobs}
+        for job in self.live():
+            assert job.ownership.lineage in wanted, f"{job.shown.name} is an orphan"
+
+
+class Disk(Journal):
+    """Lock and journal of one checkout: the real replay and the real bytes, without the disk."""
+
+    def __init__(self, runner: "Runner") -> None:
+        self.runner = runner
+        self.file: bytes | None = None
+        self.lines: list[Line] = []
+        self._loaded: bytes | None = None
+        self.writes = 0
+
+    def load(self) -> Lock:
+        """The union of lock and journal."""
+        self._loaded = self.file
+        return self.replay(self.content())
+
+    def content(self) -> Lock:
+        """The lock as it lies there."""
+        if self.file is None:
+            return empty_lock(self.runner.graph.target)
+        return parse(self.file, "specs/tuneops.local.lock.json")
+
+    def save(self, lock: Lock) -> bool:
+        """Write what is new, then clear the journal: two effects."""
+        content = dump(lock)
+        new = content != self._loaded
+        if self._loaded is None and not any(lock.creations()):
+            new = False
+        if new:
+            with self.runner.effect("write the lock"):
+                self._check_growth(lock)
+                self.file = self._loaded = content
+                self.writes += 1
+        self.clear()
+        return new
+
+    def clear(self) -> None:
+        """Empty the journal."""
+        if self.lines:
+            with self.runner.effect("clear the journal"):
+                self.lines = []
+
+    def prove(self) -> None:
+        """Nothing can go wrong here, but somebody may stop."""
+        with self.runner.effect("prove the memory"):
+            self.runner.proved = True
+
+    def _append(self, line: Line) -> None:
+        with self.runner.effect(f"journal {line.address}"):
+            self.lines.append(line)
+
+    def _lines(self) -> list[Line]:
+        return list(self.lines)
+
+    def _check_growth(self, lock: Lock) -> None:
+        """Nothing that has a job is ever dropped, and no result changes."""
+        after = {key: creation for _, key, creation in lock.creations()}
+        for _, key, creation in self.content().creations():
+            if creation.job is None:
+                continue
+            assert key in after, "an entry with a job was dropped"
+            if creation.succeeded:
+                assert after[key].job == creation.job, "a bound job was replaced"
+                assert after[key].model == creation.model, "a result was lost"
+
+
+class Effect:
+    """The two instants around an effect, at each of which the process may stop."""
+
+    def __init__(self, runner: "Runner", what: str) -> None:
+        self.runner, self.what = runner, what
+
+    def __enter__(self) -> None:
+        self.runner.instant(f"before: {self.what}")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.runner.instant(f"after: {self.what}")
+
+
+class Runner:
+    """One checkout that runs tuneops: its ports, its disk, and when it stops."""
+
+    def __init__(
+        self,
+        world: SimWorld,
+        graph: DesiredGraph,
+        *,
+        name: str = "runner-1",
+        shared_claims: bool = True,
+    ) -> None:
+        self.world = world
+        self.graph = graph
+        self.name = name
+        self.disk = Disk(self)
+        self.crash_at: int | None = None
+        self.instants: list[str] = []
+        self.meanwhile: dict[int, Callable[[], None]] = {}
+        """What others do at the so-many-th instant."""
+        self.proved = False
+        self.may_cancel = True
+        self._claims = world.claims if shared_claims else {}
+        self._ports = World(
+            hands=Hands(
+                service=self,
+                objects=self,
+                claims=self,
+                memory=self.disk,
+                read_file=lambda _: None,
+                file=Path,
+                progress=lambda _: None,
+            ),
+            registry=world,
+            locks=self.disk,
+            clock=world,
+            watch=lambda _: None,
+            new_mark=self._new_mark,
+        )
+
+    # --- stopping
+
+    def effect(self, what: str) -> Effect:
+        """Two instants around what is done."""
+        return Effect(self, what)
+
+    def instant(self, what: str) -> None:
+        """Count an instant; let others act, or stop, if this is theirs."""
+        self.instants.append(what)
+        others = self.meanwhile.pop(len(self.instants), None)
+        if others is not None:
+            others()
+        if len(self.instants) == self.crash_at:
+            raise Crash(what)
+
+    # --- ports
+
+    def list_jobs(self) -> Listing:
+        """Read the list."""
+        return self.world.list_jobs()
+
+    def get_job(self, name: str) -> ObservedJob | None:
+        """Read a job."""
+        return self.world.get_job(name)
+
+    def create_job(self, request: JobRequest) -> ObservedJob:
+        """Send the POST, which must have been announced in the journal and in the claim."""
+        ownership = read_labels(request.labels)
+        assert ownership is not None
+        with self.effect(f"post {ownership.address}"):
+            self._check_announced(ownership)
+            self.proved = False
+            try:
+                return self.world.create(request)
+            except Unanswered:
+                self.instant("after: the answer was lost")
+                raise
+
+    def _check_announced(self, ownership: Ownership) -> None:
+        assert self.proved, "money is spent before the memory was proved"
+        announced = [line.creation for line in self.disk.lines if line.creation]
+        assert any(intent.mark == ownership.mark for intent in announced), "no intent on disk"
+        issued = [claim for claim, _ in self._claims.values() if ownership.mark in claim.marks]
+        assert [claim.phase for claim in issued] == ["issued"], "the claim does not say issued"
+
+    def cancel_job(self, name: str) -> None:
+        """Ask a job to stop; it must have been written down that it was us, if we know the job."""
+        with self.effect(f"cancel {name}"):
+            known = {creation.job for _, _, creation in self.disk.content().creations()}
+            if name in known:
+                asked = {line.creation.job for line in self.disk.lines if line.creation}
+                assert name in asked, "a cancel was not written down"
+            self.world.cancel_job(name)
+
+    def describe(self, uri: str) -> StoredObject | None:
+        """Read an object's metadata."""
+        return self.world.describe(uri)
+
+    def upload(self, file: Path, uri: str) -> StoredObject:
+        """Put a file there."""
+        with self.effect(f"upload {uri}"):
+            dataset = a_dataset(uri, str(file))
+            self.world.objects.setdefault(uri, dataset)
+            return StoredObject(dataset=dataset, evidence=Evidence())
+
+    def read(self, key: str) -> tuple[Claim, str] | None:
+        """Read a claim."""
+        found = self._claims.get(key)
+        return (found[0], str(found[1])) if found else None
+
+    def swap(self, claim: Claim, expected: str | None) -> str | None:
+        """Compare and swap a claim, along the allowed arrows only."""
+        with self.effect(f"claim {claim.phase}"):
+            found = self._claims.get(claim.key)
+            generation = str(found[1]) if found else None
+            if generation != expected:
+                return None
+            if found is not None:
+                assert found[0].phase != "bound", "bound is final"
+                assert set(found[0].marks) <= set(claim.marks), "a mark was forgotten"
+            else:
+                assert claim.phase == "intent", "a claim begins as an intent"
+            self._claims[claim.key] = (claim, int(generation or "0") + 1)
+            return str(int(generation or "0") + 1)
+
+    def _new_mark(self) -> str:
+        self.world.marks += 1
+        return a_mark(self.world.marks)
+
+    # --- running
+
+    def terms(self, approval: Approval | None = None) -> Terms:
+        """An unattended run from the tip of the default branch, unless told otherwise."""
+        return Terms(
+            approval=approval,
+            cause=Cause(commit="c0ffee"),
+            runner=self.name,
+            settle=SETTLE,
+            may_cancel=self.may_cancel,
+        )
+
+    def plan(self) -> Plan:
+        """What `tuneops plan` would show."""
+        return make_plan(survey(self.graph, self._ports, SETTLE))
+
+    def tick(self, approval: Approval | None = None) -> Tick:
+        """One round."""
+        return tick(self.graph, self._ports, self.terms(approval))
+
+    def converge(self, approval: Approval | None = None, *, hours: int = 48) -> Report:
+        """Rounds until nothing is left to do; a list that fails is tried again."""
+        report = Report()
+        for _ in range(20):
+            try:
+                converge(
+                    self.graph,
+                    self._ports,
+                    self.terms(approval),
+                    report,
+                    timeout=timedelta(hours=hours),
+                    poll=timedelta(minutes=1),
+                )
+            except Unavailable:
+                self.world.sleep(60)
+                continue
+            return report
+        raise AssertionError("the list never answers")
+
+    def run(self, *, lives: int = 20) -> Report:
+        """Converge; whenever the process stops, a minute later another one begins."""
+        for _ in range(lives):
+            try:
+                return self.converge()
+            except Crash:
+                self.crash_at = None
+                self.world.sleep(60)
+        raise AssertionError("it never ends")
+
+    def unattended(self, *, rounds: int = 600, minutes: int = 5) -> Tick:
+        """What a schedule does: a round now and then, until one is settled."""
+        for _ in range(rounds):
+            done = self.tick()
+            if done.plan.settled and not done.outcomes:
+                return done
+            self.world.sleep(60 * minutes)
+        raise AssertionError("it never settles")
+
+    # --- what must hold at the end
+
+    def check_settled(self) -> None:
+        """A further run does nothing: no request that changes anything, the same bytes."""
+        before = (self.disk.file, self.world.posts, len(self.world.cancels), self.disk.writes)
+        done = self.tick()
+        after = (self.disk.file, self.world.posts, len(self.world.cancels), self.disk.writes)
+        assert done.plan.settled
+        assert not done.outcomes
+        assert not done.wrote
+        assert before == after
+
+    def check_results(self) -> None:
+        """Every desired job that is not on hold has a result in the lock, the desired one."""
+        lock = self.disk.load()
+        held = {change.address for change in self.plan().holds}
+        for job in self.graph.jobs:
+            if str(job.address) in held:
+                continue
+            result = lock.at(str(job.address)).result
+            assert result is not None, f"{job.address} has no result"
+            assert result.succeeded and result.lineage == job.lineage
+            source = job.recipe.source
+            if isinstance(source, Upstream):
+                parent = lock.at(source.from_).result
+                assert parent is not None and result.source is not None
+                assert result.source.model == parent.model
+
+    def check_everything(self) -> None:
+        """All that must hold when a run has settled."""
+        self.check_settled()
+        self.check_results()
+        self.world.check_parents(self.graph)
+        self.world.check_nothing_unwanted_runs(self.graph)
+        if self.world.rules.guarded:
+            self.world.check_keys()
+
+
+def instants(world: Callable[[], Runner]) -> Iterator[int]:
+    """The numbers of all instants of an undisturbed run, counted from 1."""
+    runner = world()
+    runner.run()
+    yield from range(1, len(runner.instants) + 1)
+
+
+def lone(job: DesiredJob) -> str:
+    """The address of a job as the lock writes it."""
+    return str(job.address)
