@@ -42,19 +42,11 @@ def new_client(url: str) -> genai.Client:
 
 
 def evaluation() -> types.EvaluationConfig:
-    averaged = [types.AggregationMetric.AVERAGE, types.AggregationMetric.STANDARD_DEVIATION]
     return types.EvaluationConfig(
         metrics=[
-            types.UnifiedMetric(
-                aggregation_metrics=averaged,
-                pointwise_metric_spec=types.PointwiseMetricSpec(
-                    metric_prompt_template="Rate the fluency of {response} from 0 to 1."
-                ),
-            ),
-            types.UnifiedMetric(aggregation_metrics=averaged, bleu_spec=types.BleuSpec()),
-            types.UnifiedMetric(
-                aggregation_metrics=averaged, rouge_spec=types.RougeSpec(rouge_type="rouge1")
-            ),
+            types.Metric(name="fluency", prompt_template="Rate the fluency of {response}, 0 to 1."),
+            types.Metric(name="bleu"),
+            types.UnifiedMetric(rouge_spec=types.RougeSpec(rouge_type="rougeLsum")),
         ],
         output_config=types.OutputConfig(
             gcs_destination=types.GcsDestination(output_uri_prefix="gs://acme-tuning/evaluation")
@@ -141,7 +133,9 @@ def test_everything_that_a_supervised_job_can_be_told_comes_back(desk: Desk) -> 
     )
     sent = desk.served.last("POST", "/tuningJobs").sent
     metrics = sent["supervisedTuningSpec"]["evaluationConfig"]["metrics"]
-    assert "bleu_spec" in metrics[1]  # both spellings in one body
+    # Both spellings in one body, and `null` where nothing is meant.
+    assert metrics[1]["bleu_spec"] == {}
+    assert metrics[2]["bleu_spec"] is None
     assert job.description == "step base"
     assert job.labels == {"team": "support"}
     assert job.encryption_spec.kms_key_name == KEY
@@ -155,21 +149,10 @@ def test_everything_that_a_supervised_job_can_be_told_comes_back(desk: Desk) -> 
     assert done.tuned_model.checkpoints is None
     runs = done.evaluate_dataset_runs
     assert [run.checkpoint_id for run in runs] == ["1"]
+    results = runs[0].evaluate_dataset_response.aggregation_output.aggregation_results
+    assert len(results) == 6
+    assert results[0].pointwise_metric_result.score > 0
     assert desk.client.models.get(model=done.tuned_model.model).default_checkpoint_id == "1"
-
-
-def test_a_named_metric_is_an_evaluation_too(desk: Desk) -> None:
-    job = desk.tune(
-        validation_dataset=types.TuningValidationDataset(gcs_uri=VALIDATION),
-        evaluation_config=types.EvaluationConfig(
-            metrics=[types.Metric(name="bleu")],
-            output_config=types.OutputConfig(
-                gcs_destination=types.GcsDestination(output_uri_prefix="gs://b/out")
-            ),
-        ),
-    )
-    runs = desk.finished(job).evaluate_dataset_runs
-    assert [run.checkpoint_id for run in runs] == ["1", "2"]
 
 
 def test_a_job_continues_a_checkpoint_of_a_version(desk: Desk) -> None:

@@ -51,7 +51,7 @@ class Fuse:
 
 
 def plant(fuse: Fuse, where: str) -> None:
-    """Put the fuse on the effects, on the local writes, or on the requests that change something."""
+    """Put the fuse on the effects, the local writes, or the requests that change something."""
     if where == "effect":
         execute.perform = fuse.around(execute.perform)
     elif where == "write":

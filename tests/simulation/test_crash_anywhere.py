@@ -53,11 +53,10 @@ def test_a_run_that_stops_at_any_instant_is_continued_without_a_second_purchase(
 
 @pytest.mark.parametrize("lag", [0, 120])
 @pytest.mark.parametrize("back", [False, True])
-def test_a_run_that_stops_while_an_edit_takes_effect_leaves_no_orphan(
-    lag: int, back: bool
-) -> None:
-    before, after = a_graph(*a_chain("seed", "week")), a_graph(
-        *a_chain("seed", "week", nonce="again")
+def test_a_run_that_stops_while_an_edit_takes_effect_leaves_no_orphan(lag: int, back: bool) -> None:
+    before, after = (
+        a_graph(*a_chain("seed", "week")),
+        a_graph(*a_chain("seed", "week", nonce="again")),
     )
 
     def edited(crash_at: int | None) -> Runner:

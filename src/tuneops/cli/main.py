@@ -35,6 +35,8 @@ Every day:
 Look closer:
   output      Print one result for scripts
   lock        Show and check what was made
+  discover    Find jobs that tuneops does not know
+  adopt       Write a spec that takes one of them over
 
 Tools:
   emulator    Serve it, advance its time, reset it
@@ -52,6 +54,8 @@ COMMANDS = {
     "reconcile": "reconcile",
     "output": "output",
     "lock": "lock",
+    "discover": "discover",
+    "adopt": "adopt",
     "emulator": "emulator",
     "schema": "schema",
     "help": "help",
@@ -135,7 +139,7 @@ def run(words: list[str]) -> int:
 def _flag(words: list[str], *names: str) -> str | None:
     """A flag's last value, read before click does, for faults that come before click is done."""
     value = None
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip(words, [*words[1:], ""], strict=False):
         for name in names:
             if word == name:
                 value = after

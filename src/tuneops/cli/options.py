@@ -46,7 +46,7 @@ class Command(click.Command):
         own, shared = groups.values()
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            if record is not None and isinstance(parameter, click.Option):
                 (shared if parameter.name in (*NAMES, "help") else own).append(record)
         for title, records in groups.items():
             if records:
@@ -55,8 +55,25 @@ class Command(click.Command):
 
 
 def common(command: Function) -> Function:
-    """Give a command the common flags; it is called with `options`."""
-    flags = [
+    """Give a command the common flags; it takes them out of its arguments with `options`."""
+    for flag in reversed(_flags()):
+        command = flag(command)
+    return command
+
+
+def summarized(command: Function) -> Function:
+    """Give a command the common flags and `--summary`, which it must then write."""
+    flag = click.option(
+        "--summary",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Append the answer as Markdown to this file as well.",
+    )
+    return flag(common(command))
+
+
+def _flags() -> list[Callable[[Any], Any]]:
+    return [
         click.option(
             "-C",
             "--directory",
@@ -90,23 +107,14 @@ def common(command: Function) -> Function:
         ),
         click.option("-q", "--quiet", is_flag=True, help="Errors and the answer only."),
         click.option("-v", "--verbose", count=True, help="Say more."),
-        click.option(
-            "--summary",
-            metavar="FILE",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="Append the answer as Markdown to this file as well.",
-        ),
     ]
-    for flag in reversed(flags):
-        command = flag(command)
-    return command
 
 
-NAMES = ("directory", "environment", "format", "color", "quiet", "verbose", "summary")
+NAMES = ("directory", "environment", "format", "color", "quiet", "verbose")
 
 
 def take(values: dict[str, Any], above: Options | None = None) -> Options:
     """Take the common flags out of a command's arguments; those nearer to the end win."""
-    mine = {name: values.pop(name) for name in NAMES}
+    mine = {name: values.pop(name, None) for name in (*NAMES, "summary")}
     given = {name: value for name, value in mine.items() if value}
     return replace(above or Options(), **given)

@@ -178,11 +178,8 @@ def end_lines(session: Session, report: Report) -> list[Line]:
     """How a run ended, for a person; one line when it changed nothing."""
     numbers = summary_json(report)
     last = report.last
-    words = [
-        f"{numbers[name]} {word}"
-        for name, word in COUNTS.items()
-        if numbers[name] or name == "done"
-    ]
+    shown = [name for name in COUNTS if numbers[name] or name == "done"]
+    words = [f"{numbers[name]} {COUNTS[name]}" for name in shown]
     idle = not numbers["lockWritten"] and not report.outcomes
     start = "No changes: " if idle else ""
     lines = [Line(f"{start}{', '.join(words)}.", "strong")]

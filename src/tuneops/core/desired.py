@@ -101,6 +101,17 @@ class ModelRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """A job that somebody else made and that a spec takes over: by its name, or its version's.
+
+    `as_is` takes it over even where its settings differ from the spec.
+    """
+
+    target: str
+    as_is: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParentRef:
     """A source that is another job of the workspace."""
 
@@ -128,6 +139,7 @@ class DeclaredJob:
     metadata: Metadata
     policy: Policy
     where: SourceRef
+    adopt: Adoption | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +193,7 @@ class DesiredJob:
     metadata: Metadata
     policy: Policy
     where: SourceRef
+    adopt: Adoption | None = None
 
     @property
     def parent(self) -> Address | None:
@@ -275,6 +288,7 @@ def _desire(
         metadata=job.metadata,
         policy=job.policy,
         where=job.where,
+        adopt=job.adopt,
     )
 
 

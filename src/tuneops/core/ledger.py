@@ -6,11 +6,13 @@ Pure bookkeeping: it never decides that something should be bought or stopped.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.fingerprint import creation_key
 from tuneops.core.labels import read_note
 from tuneops.core.lock import Cause, Creation, EvidenceSet, Lock, LockedJob
+from tuneops.core.match import adoptable, made_by
 from tuneops.core.observed import Checkpoint, JobState, Observed, ObservedJob
 from tuneops.core.recipe import AtEpoch, AtStep, CheckpointRule, Pretuned, WithId
 
@@ -27,6 +29,7 @@ def learn(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta
     desk = _Desk(graph, lock, observed, settle)
     desk.follow()
     desk.bind()
+    desk.adopt()
     desk.move()
     desk.forget()
     return desk.close()
@@ -135,13 +138,7 @@ class _Desk:
         """Bind jobs of ours to their creation key: to its intent, or as a new entry."""
         target = self.graph.target
         for (lineage, attempt), jobs in self.observed.owned(target.owner).items():
-            key = creation_key(
-                owner=target.owner,
-                project=target.project,
-                location=target.location,
-                lineage=lineage,
-                attempt=attempt,
-            )
+            key = self.key(lineage, attempt)
             job = survivor(jobs)
             if key in self.places:
                 creations = self.creations(key)
@@ -152,6 +149,42 @@ class _Desk:
                 creation = found(self.wanted[lineage], job)
                 self.jobs.setdefault(address, {})[key] = updated(creation, job)
                 self.places[key] = _Place(address, retired=False)
+
+    def adopt(self) -> None:
+        """Record the jobs of others that a spec takes over, where they are what it says."""
+        taken = {creation.job for key in self.places for creation in (self.creations(key)[key],)}
+        known = {self.creations(key)[key].lineage for key in self.places}
+        for job in self.graph.jobs:
+            if job.adopt is None or job.lineage in known:
+                continue
+            there = adoptable(job.adopt.target, self.observed.jobs.values())
+            if there is None or there.name in taken or refusal(job, there) is not None:
+                continue
+            key = self.key(job.lineage, 1)
+            address = str(job.address)
+            creation = Creation(
+                attempt=1,
+                lineage=job.lineage,
+                mark="",
+                recipe=job.recipe,
+                evidence=evidence_of(job),
+                policy=job.policy,
+                source=_source_of(there),
+                adopted=True,
+            )
+            self.jobs.setdefault(address, {})[key] = updated(creation, there)
+            self.places[key] = _Place(address, retired=False)
+            taken.add(there.name)
+
+    def key(self, lineage: str, attempt: int) -> str:
+        target = self.graph.target
+        return creation_key(
+            owner=target.owner,
+            project=target.project,
+            location=target.location,
+            lineage=lineage,
+            attempt=attempt,
+        )
 
     def move(self) -> None:
         """Bring each desired lineage's creations to its address; retire what nobody wants."""
@@ -224,9 +257,6 @@ def found(desired: DesiredJob, job: ObservedJob) -> Creation:
     """The entry for a job of ours that the lock did not know, written from its own marks."""
     ownership, note = job.ownership, read_note(job.description)
     assert ownership is not None, "only a job with our labels can be adopted"
-    source = None
-    if job.fields.pretuned_model and job.fields.checkpoint:
-        source = Pretuned(model=job.fields.pretuned_model, checkpoint=job.fields.checkpoint)
     return Creation(
         attempt=ownership.attempt,
         lineage=ownership.lineage,
@@ -234,11 +264,35 @@ def found(desired: DesiredJob, job: ObservedJob) -> Creation:
         recipe=desired.recipe,
         evidence=evidence_of(desired),
         policy=desired.policy,
-        source=source,
+        source=_source_of(job),
         cause=Cause(commit=note.commit or None, dirty=note.dirty, plan=note.plan or None)
         if note
         else Cause(),
     )
+
+
+def _source_of(job: ObservedJob) -> Pretuned | None:
+    shown = job.fields
+    if not shown.pretuned_model or not shown.checkpoint:
+        return None
+    return Pretuned(model=shown.pretuned_model, checkpoint=shown.checkpoint)
+
+
+Refused = Literal["owned", "ended", "differs"]
+
+
+def refusal(desired: DesiredJob, job: ObservedJob) -> Refused | None:
+    """Why a job of somebody else's cannot be taken over; None when it can.
+
+    `owned`: it is a workspace's already. `ended`: it left no model. `differs`: its settings are not
+    those of the spec, and the spec does not take it as it is.
+    """
+    if job.ownership is not None:
+        return "owned"
+    if job.state.terminal and (job.state is not JobState.SUCCEEDED or job.model is None):
+        return "ended"
+    as_is = desired.adopt is not None and desired.adopt.as_is
+    return None if as_is or made_by(desired.recipe, job) else "differs"
 
 
 def evidence_of(desired: DesiredJob) -> EvidenceSet:

@@ -58,6 +58,8 @@ class Creation:
     state: JobState | None = None
     cancel_asked: bool | None = None
     """Whether tuneops asked for this job to be cancelled."""
+    adopted: bool | None = None
+    """Whether somebody else made this job; its data's pin is then asserted, not proved."""
     created: datetime | None = None
     ended: datetime | None = None
     model: str | None = None

@@ -5,8 +5,23 @@ to the service are not compared, since the service fills them in. Source of the 
 section 12 (a cancel needs a matching recorded recipe).
 """
 
+from collections.abc import Iterable
+
 from tuneops.core.observed import ObservedJob
-from tuneops.core.recipe import BaseModel, Recipe
+from tuneops.core.recipe import BaseModel, Pretuned, Recipe
+
+
+def adoptable(target: str, jobs: Iterable[ObservedJob]) -> ObservedJob | None:
+    """The job of this name, or the job that made the model version of this name.
+
+    Project ids and numbers name the same project, so the names' last parts are compared.
+    """
+    kind, _, last = target.rpartition("/")
+    for job in jobs:
+        name = job.name if kind.endswith("/tuningJobs") else job.model or ""
+        if name.rpartition("/")[2] == last:
+            return job
+    return None
 
 
 def made_by(recipe: Recipe, job: ObservedJob) -> bool:
@@ -21,9 +36,15 @@ def made_by(recipe: Recipe, job: ObservedJob) -> bool:
     ]
     if isinstance(source, BaseModel):
         pairs.append((source.base_model, shown.base_model))
+    if isinstance(source, Pretuned):
+        last = (shown.pretuned_model or "").rpartition("/")[2]
+        pairs.append((source.model.rpartition("/")[2], last))
+        pairs.append((source.checkpoint, shown.checkpoint or source.checkpoint))
     numbers = [
         (hyper.epoch_count, shown.epoch_count),
         (hyper.adapter_size, shown.adapter_size),
+        (hyper.learning_rate_multiplier, shown.learning_rate_multiplier),
+        (hyper.beta, shown.beta),
     ]
     continued = isinstance(source, BaseModel) == (shown.pretuned_model is None)
     return (

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from tuneops.core.recipe import SPELLING, Dataset
@@ -89,7 +90,12 @@ class DeclaredFields:
     training_uri: str | None = None
     epoch_count: int | None = None
     adapter_size: int | None = None
+    learning_rate_multiplier: Decimal | None = None
+    beta: Decimal | None = None
     encryption_key: str | None = None
+    validation_uri: str | None = None
+    last_checkpoint_only: bool = False
+    service_account: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

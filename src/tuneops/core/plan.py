@@ -47,6 +47,7 @@ class Reason(StrEnum):
     REUSED = "reused"
     RENAMED = "renamed"
     FOUND = "found"
+    NAMED = "named"
     RUNNING = "running"
     PAUSED = "paused"
     UNKNOWN_STATE = "unknown-state"
@@ -74,6 +75,9 @@ class Reason(StrEnum):
     PARENT_BLOCKED = "parent-blocked"
     SUSPENDED = "suspended"
     NOT_KNOWN_HERE = "not-known-here"
+    NOT_FOUND = "not-found"
+    NOT_ADOPTABLE = "not-adoptable"
+    DIFFERS = "differs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from tuneops.core.desired import DesiredGraph, DesiredJob
+from tuneops.core.desired import Adoption, DesiredGraph, DesiredJob
 from tuneops.core.diff import diff_recipes
 from tuneops.core.drift import find_drift
 from tuneops.core.fingerprint import creation_key, fingerprint
-from tuneops.core.ledger import learn, resolve_checkpoint, settled, survivor
+from tuneops.core.ledger import learn, refusal, resolve_checkpoint, settled, survivor
 from tuneops.core.lock import Creation, Lock
-from tuneops.core.match import made_by
+from tuneops.core.match import adoptable, made_by
 from tuneops.core.observed import INFRASTRUCTURE_CODES, JobState, Observed, ObservedJob
 from tuneops.core.plan import Action, Change, Plan, Reason
 from tuneops.core.recipe import BaseModel, Upstream
@@ -78,12 +78,14 @@ def _decide(view: View, job: DesiredJob, decided: Mapping[str, Change]) -> Chang
             return _finished(view, job, key, creation)
     for _, key, creation in mine:
         if creation.live:
-            return _running(view, job, key, creation)
+            return _running(view, job, key, creation, decided)
     for _, key, creation in mine:
         if creation.unanswered:
             return _unanswered(view, job, key, creation, decided)
     if mine:
         return _ended(view, job, mine[-1][1], mine[-1][2], decided)
+    if job.adopt is not None:
+        return _not_adopted(view, job, job.adopt)
     return _begin(view, job, 1, *_why_new(view, job), decided)
 
 
@@ -93,19 +95,29 @@ def _finished(view: View, job: DesiredJob, key: str, creation: Creation) -> Chan
         return _line(job, Action.HOLD, Reason.MISSING_ARTEFACT, key, creation)
     before = view.recorded.get(key)
     if before is None or before[1].job is None:
-        return _line(job, Action.ADOPT, Reason.FOUND, key, creation)
+        return _line(job, Action.ADOPT, _how_found(creation), key, creation)
     if before[0] != str(job.address):
         return _line(job, Action.KEEP, Reason.RENAMED, key, creation)
     reused = before[1].succeeded and view.before.at(before[0]).current != key
     return _line(job, Action.KEEP, Reason.REUSED if reused else Reason.IN_SYNC, key, creation)
 
 
-def _running(view: View, job: DesiredJob, key: str, creation: Creation) -> Change:
+def _how_found(creation: Creation) -> Reason:
+    return Reason.NAMED if creation.adopted else Reason.FOUND
+
+
+def _running(
+    view: View, job: DesiredJob, key: str, creation: Creation, decided: Mapping[str, Change]
+) -> Change:
     if creation.job in view.observed.missing:
         return _line(job, Action.HOLD, Reason.JOB_GONE, key, creation)
     before = view.recorded.get(key)
     if before is None or before[1].job is None:
-        return _line(job, Action.ADOPT, Reason.FOUND, key, creation)
+        return _line(job, Action.ADOPT, _how_found(creation), key, creation)
+    if creation.state is JobState.CANCELLING and creation.cancel_asked:
+        again = _begin(view, job, creation.attempt + 1, Reason.WANTED_AGAIN, None, decided)
+        if again.action.buys:
+            return replace(again, after=creation.job)
     reasons = {
         JobState.PAUSED: Reason.PAUSED,
         JobState.UNKNOWN: Reason.UNKNOWN_STATE,
@@ -141,6 +153,22 @@ def _ended(
     if creation.state is JobState.FAILED and curable and tries_left:
         return _begin(view, job, again, Reason.RETRY, None, decided)
     return _line(job, Action.HOLD, Reason.FAILED, key, creation)
+
+
+def _not_adopted(view: View, job: DesiredJob, adopt: Adoption) -> Change:
+    """Say why what the spec names was not taken over; it is never bought instead."""
+    there = adoptable(adopt.target, view.observed.jobs.values())
+    change = Change(
+        address=str(job.address),
+        action=Action.HOLD,
+        reason=Reason.NOT_FOUND,
+        lineage=job.lineage,
+        job=there.name if there else None,
+    )
+    if there is None:
+        return change
+    differs = refusal(job, there) == "differs"
+    return replace(change, reason=Reason.DIFFERS if differs else Reason.NOT_ADOPTABLE)
 
 
 def _why_new(view: View, job: DesiredJob) -> tuple[Reason, Creation | None]:

@@ -73,9 +73,7 @@ def _gates(plan: Plan, view: View) -> Iterator[tuple[str, str | None]]:
         if replacement is None or replacement.lineage == change.lineage:
             yield change.job, ""
             continue
-        while replacement.after is not None:
-            above = plan.find(replacement.after)
-            assert above is not None, "a change waits for a desired address only"
+        while (above := plan.find(replacement.after or "")) is not None:
             replacement = above
         if replacement.action.buys:
             yield change.job, replacement.address

@@ -11,12 +11,13 @@ from typing import Any
 
 from tuneops.emulator import clock
 from tuneops.emulator.datasets import Analysis, analyse, validation_failure
-from tuneops.emulator.errors import invalid, not_found, unacceptable
+from tuneops.emulator.errors import exhausted, invalid, not_found, unacceptable
 from tuneops.emulator.ledger import View
 from tuneops.emulator.lifecycle import default_epochs, pending_time
 from tuneops.emulator.models import ADAPTER_SIZES, BASE_MODELS, PREFERENCE, SUPERVISED, BaseModel
 from tuneops.emulator.names import Scope, numeric_id, opaque_uuid
 from tuneops.emulator.objects import split_uri
+from tuneops.emulator.quota import METRIC
 from tuneops.emulator.requests import check_request, dataset_path
 from tuneops.emulator.settings import Settings
 from tuneops.emulator.sources import Source, resolve_source
@@ -40,6 +41,7 @@ def admit(
     else:
         model = _base_model(request["baseModel"], view.born)
     _check_model(model, method, request, scope, source is not None)
+    _check_step(request, source, settings)
     spec = request[key]
     training, failure = _analyse(spec, method, model, view)
     hyper = _hyper_parameters(spec, method, model, source, training.kept)
@@ -60,8 +62,23 @@ def admit(
         "failure": failure,
         "pending": pending_time(spec),
         "systemLabels": _system_labels(model, id, method),
+        "copyLabels": settings.copy_labels,
+        "fate": None,
+        "slotless": False,
     }
-    return id, {"request": _echo(request, source), "settled": settled}
+    settled |= _quota(scope, view)
+    return id, {"request": _echo(request, source, settings), "settled": settled}
+
+
+def _quota(scope: Scope, view: View) -> dict[str, Any]:
+    """Apply the limit of concurrent jobs: refuse, or settle how the job fails; queues wait."""
+    slots = view.world.slots
+    busy = slots.busy(scope.project)
+    if slots.quota.is_exceeded("reject", busy):
+        raise exhausted(f"projects/{scope.project}", METRIC, str(slots.quota.limit))
+    if slots.quota.is_exceeded("fail", busy):
+        return {"fate": {"kind": "fail", "value": "8", "place": "pending"}, "slotless": True}
+    return {}
 
 
 def _base_model(name: str, born: int) -> BaseModel:
@@ -88,6 +105,16 @@ def _check_model(
     key = next(key for key in _SPECS if key in request)
     size = request[key].get("hyperParameters", {}).get("adapterSize")
     if size is not None and ADAPTER_SIZES[size] not in model.adapter_sizes:
+        raise invalid("The adapter size is not supported for this base model.")
+
+
+def _check_step(request: Mapping[str, Any], source: Source | None, settings: Settings) -> None:
+    """Refuse another adapter size than the source's, when the emulator is told to be strict."""
+    if source is None or not settings.strict_adapter_size:
+        return
+    key = next(key for key in _SPECS if key in request)
+    asked = request[key].get("hyperParameters", {}).get("adapterSize", source.adapter_size)
+    if asked != source.adapter_size:
         raise invalid("The adapter size is not supported for this base model.")
 
 
@@ -181,8 +208,14 @@ def _system_labels(model: BaseModel, id: str, method: str) -> dict[str, str]:
     }
 
 
-def _echo(request: dict[str, Any], source: Source | None) -> dict[str, Any]:
-    """Return the request as it is shown from now on: a source with nothing left open."""
+def _echo(request: dict[str, Any], source: Source | None, settings: Settings) -> dict[str, Any]:
+    """Return the request as it is shown from now on: a source with nothing left open.
+
+    Whether the service resolves it is not documented, so a switch leaves it as it was asked.
+    """
     if source is None:
         return request
-    return {**request, "preTunedModel": source.echo()}
+    echo = source.echo()
+    if settings.verbatim_source:
+        echo = {**request["preTunedModel"], "baseModel": source.base_model}
+    return {**request, "preTunedModel": echo}

@@ -88,6 +88,6 @@ def _lookup(endpoint: Endpoint, view: View) -> Lookup:
         "endpoint": endpoint.id,
         "displayName": job.display_name,
         "baseModel": job.settled["baseModel"],
-        "labels": {**job.request.get("labels", {}), **job.settled["systemLabels"]},
+        "labels": job.labels,
     }
     return values.__getitem__

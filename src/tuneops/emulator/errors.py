@@ -112,3 +112,13 @@ def not_found(kind: str, name: str) -> VertexError:
 def precondition(message: str) -> VertexError:
     """Say 400 FAILED_PRECONDITION: the request is good but the resource is not in a fit state."""
     return VertexError("FAILED_PRECONDITION", message)
+
+
+def exhausted(subject: str, metric: str, value: str) -> VertexError:
+    """Say 429 RESOURCE_EXHAUSTED, with the quota that is used up; the wording is ours."""
+    violation = {"subject": subject, "quotaMetric": metric, "quotaValue": value}
+    return VertexError(
+        "RESOURCE_EXHAUSTED",
+        f"quota metric {metric} exhausted",
+        ({"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]},),
+    )

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuneops.emulator import clock
+from tuneops.emulator.jobs import Checkpoint, Job
 from tuneops.emulator.names import numeric_id
-from tuneops.emulator.registry import Checkpoint, Job
 from tuneops.emulator.wire import double
 
 _RESULTS = {

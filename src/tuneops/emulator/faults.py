@@ -86,9 +86,7 @@ class Fault:
 
     def fate(self) -> Fate:
         """Return what a job fault does, with its place filled in."""
-        return Fate(
-            kind=self.action, value=self.value, place=self.place or _JOB[self.action].place
-        )
+        return Fate(kind=self.action, value=self.value, place=self.place or _JOB[self.action].place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

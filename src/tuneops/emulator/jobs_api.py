@@ -6,10 +6,10 @@ from tuneops.emulator.admission import admit
 from tuneops.emulator.calls import Call
 from tuneops.emulator.errors import not_found, precondition
 from tuneops.emulator.filters import LABELS, TEXT, TIME, FieldKind, Lookup, parse_filter
+from tuneops.emulator.jobs import Job
 from tuneops.emulator.ledger import View
 from tuneops.emulator.lifecycle import CANCELLING_STATE, STATES, TERMINAL
 from tuneops.emulator.paging import page
-from tuneops.emulator.registry import Job
 from tuneops.emulator.views import job_json, pruned
 
 _FILTER = {
@@ -65,6 +65,8 @@ def cancel(call: Call, *, job: str) -> dict[str, Any]:
     with call.ledger.writing() as writing:
         found = _job(call, writing, job)
         state = found.standing(writing.instant).state
+        if state in TERMINAL and call.settings.lenient_cancel:
+            return {}
         if state in TERMINAL:
             raise precondition(f"The tuning job is in state {state} and cannot be cancelled.")
         if state != CANCELLING_STATE:

@@ -88,7 +88,7 @@ class CancelRule:
 
     lasts: int = CANCELLING
     outcome: str = CANCELLED
-    failure: Failure | None = Failure(code=1, message="The tuning job was cancelled.")  # noqa: RUF009
+    failure: Failure | None = Failure(code=1, message="The tuning job was cancelled.")
     wins: bool = True
 
 
@@ -115,7 +115,7 @@ class Timeline:
     registers: bool
     frozen: int = FOREVER
     spans: tuple[Span, ...] = ()
-    cancel: CancelRule = CancelRule()  # noqa: RUF009  frozen, so it can be shared
+    cancel: CancelRule = CancelRule()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,66 +1,20 @@
 """Everything that exists at an instant, folded from what callers did and from time passing.
 
-The only writer of a world is its fold: events in order, and between them the completions of
-jobs at their computed ends. A version number is given at completion and is one more than the
-last of the parent model, in order of completion, and never given again.
+The only writer of a world is its fold: events in order, and between them the ends of jobs at
+their computed instants, each of which may give a slot to a job that waits. A version number is
+given at completion and is one more than the last of the parent model, in order of completion,
+and never given again.
 """
 
 import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from tuneops.emulator.database import Event
-from tuneops.emulator.lifecycle import (
-    Failure,
-    Milestone,
-    Standing,
-    Timeline,
-    failed_timeline,
-    standing,
-    timeline,
-)
-from tuneops.emulator.names import Scope, numeric_id, numeric_ids
-
-Key = tuple[Scope, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """A checkpoint of a job and the endpoint made for it."""
-
-    milestone: Milestone
-    endpoint: str
-    deployment: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A tuning job: what was asked, what was settled at creation, and how it will go."""
-
-    scope: Scope
-    id: str
-    sequence: int
-    request: Mapping[str, Any]
-    settled: Mapping[str, Any]
-    life: Timeline
-    checkpoints: tuple[Checkpoint, ...]
-    cancelled: int | None = None
-    produced: tuple[str, int] | None = None
-
-    @property
-    def display_name(self) -> str:
-        """The display name that its model has or will have."""
-        return str(self.settled["displayName"])
-
-    @property
-    def serving(self) -> Scope:
-        """Where its endpoints live."""
-        return Scope(project=self.scope.project, location=self.settled["servingLocation"])
-
-    def standing(self, now: int) -> Standing:
-        """Return where the job is at `now`."""
-        return standing(self.life, self.cancelled, now)
+from tuneops.emulator.jobs import Checkpoint, Job, granted_job, new_job
+from tuneops.emulator.lifecycle import FOREVER, settlement
+from tuneops.emulator.names import Scope, numeric_id
+from tuneops.emulator.quota import Key, Quota, Slots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +94,7 @@ class World:
     last_event_at: int = 0
     reached: int = 0
     last_completion: int = 0
+    slots: Slots = field(default_factory=Slots)
     _ahead: list[tuple[int, int, Key]] = field(default_factory=list)
 
     def fold(self, events: Iterable[Event], now: int) -> None:
@@ -184,7 +139,10 @@ class World:
             case "job.created":
                 self._create(scope, event)
             case "job.cancelled":
-                self.jobs[key] = replace(self.jobs[key], cancelled=event.at)
+                self._cancel(key, event.at)
+            case "quota.set":
+                self.slots.quota = Quota(**body)
+                self._grant(event.at)
             case "model.patched":
                 self.models[key] = _patched(self.models[key], event)
             case "aliases.merged":
@@ -202,43 +160,51 @@ class World:
 
     def _create(self, scope: Scope, event: Event) -> None:
         settled = event.body["settled"]
-        life = _life(event.at, settled)
+        key = (scope, event.subject)
+        granted = None if settled["slotless"] or self.slots.join(key) else FOREVER
         sequence = len(self.jobs) + 1
-        count = len(life.milestones)
-        endpoints = numeric_ids(count, self.instance, "endpoint", event.subject)
-        deployments = numeric_ids(count, self.instance, "deployment", event.subject)
-        job = Job(
-            scope=scope,
-            id=event.subject,
-            sequence=sequence,
-            request=event.body["request"],
-            settled=settled,
-            life=life,
-            checkpoints=tuple(
-                Checkpoint(milestone=milestone, endpoint=endpoint, deployment=deployment)
-                for milestone, endpoint, deployment in zip(
-                    life.milestones, endpoints, deployments, strict=True
-                )
-            ),
-        )
-        key = (scope, job.id)
+        job = new_job(scope, event, instance=self.instance, sequence=sequence, granted=granted)
         self.jobs[key] = job
         serving = job.serving
         for checkpoint in job.checkpoints:
-            self.endpoints[serving, checkpoint.endpoint] = Endpoint(
-                scope=serving,
-                id=checkpoint.endpoint,
-                job=key,
-                checkpoint=checkpoint.milestone.id,
-            )
-        if life.failure is None:
-            heapq.heappush(self._ahead, (life.ended, sequence, key))
+            if not checkpoint.lacks_endpoint:
+                self.endpoints[serving, checkpoint.endpoint] = Endpoint(
+                    scope=serving,
+                    id=checkpoint.endpoint,
+                    job=key,
+                    checkpoint=checkpoint.milestone.id,
+                )
+        self._expect(key)
+
+    def _cancel(self, key: Key, at: int) -> None:
+        job = self.jobs[key] = replace(self.jobs[key], cancelled=at)
+        if job.life.granted >= FOREVER and job.life.cancel.wins:
+            self.slots.leave(key)
+        self._expect(key)
+
+    def _grant(self, at: int) -> None:
+        """Give free slots to jobs that wait; their work begins now, their places stay."""
+        for key in self.slots.granted():
+            self.jobs[key] = granted_job(self.jobs[key], self.instance, at)
+            self._expect(key)
+
+    def _expect(self, key: Key) -> None:
+        """Be there when a job ends; an end that was expected before may no longer hold."""
+        job = self.jobs[key]
+        end = settlement(job.life, job.cancelled)
+        if end.at < FOREVER:
+            heapq.heappush(self._ahead, (end.at, job.sequence, key))
 
     def _complete(self, now: int) -> None:
         while self._ahead and self._ahead[0][0] <= now:
             at, _, key = heapq.heappop(self._ahead)
-            if self.jobs[key].cancelled is None:
-                self._publish(key, at)
+            job = self.jobs[key]
+            end = settlement(job.life, job.cancelled)
+            if end.at == at:
+                if end.registers and job.produced is None:
+                    self._publish(key, at)
+                self.slots.leave(key)
+                self._grant(at)
                 self.last_completion = at
 
     def _publish(self, key: Key, at: int) -> None:
@@ -254,7 +220,7 @@ class World:
             created=at,
             updated=at,
             description="",
-            labels={**job.request.get("labels", {}), **job.settled["systemLabels"]},
+            labels=job.labels,
             default_checkpoint=job.checkpoints[-1].milestone.id,
             revision=0,
         )
@@ -265,19 +231,6 @@ class World:
             last=number,
             updated=at,
         )
-
-
-def _life(created: int, settled: Mapping[str, Any]) -> Timeline:
-    failure = settled["failure"]
-    if failure is not None:
-        return failed_timeline(created, settled["pending"], Failure(**failure))
-    return timeline(
-        created=created,
-        pending=settled["pending"],
-        examples=settled["examples"],
-        epochs=settled["epochs"],
-        last_only=settled["lastOnly"],
-    )
 
 
 def _new_model(instance: str, job: Job, at: int) -> Model:

@@ -1,6 +1,6 @@
 """Distributions as the service reports them for a dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tuneops.emulator.wire import double
@@ -11,8 +11,8 @@ _BUCKETS = 5
 def spread(values: Sequence[float], *, billable: bool) -> dict[str, Any]:
     """Return the distribution of `values`, which are not empty.
 
-    Supervised statistics have whole sums as text, with a billable one; preference statistics
-    have the sum as a number.
+    Supervised statistics have whole sums as text, with a billable one, and the counts of their
+    buckets as numbers; in preference statistics it is the other way round.
     """
     ordered = sorted(values)
     total = sum(ordered)
@@ -28,7 +28,7 @@ def spread(values: Sequence[float], *, billable: bool) -> dict[str, Any]:
         "p95": _quantile(ordered, 0.95),
     }
     shown = {name: double(value) for name, value in numbers.items() if value}
-    return {**sums, **shown, "buckets": _buckets(ordered)}
+    return {**sums, **shown, "buckets": _buckets(ordered, counts=double if billable else str)}
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:
@@ -38,7 +38,7 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
     return round(ordered[low] + (ordered[high] - ordered[low]) * (position - low), 6)
 
 
-def _buckets(ordered: Sequence[float]) -> list[dict[str, Any]]:
+def _buckets(ordered: Sequence[float], *, counts: Callable[[int], Any]) -> list[dict[str, Any]]:
     first, last = ordered[0], ordered[-1]
     count = _BUCKETS if last > first else 1
     width = (last - first) / count
@@ -49,6 +49,8 @@ def _buckets(ordered: Sequence[float]) -> list[dict[str, Any]]:
         held = sum(
             1 for value in ordered if (number == 0 or value > left) and first <= value <= right
         )
-        bucket = {"count": held, "left": round(left, 6), "right": round(right, 6)}
-        result.append({name: double(value) for name, value in bucket.items() if value})
+        bounds = {"left": round(left, 6), "right": round(right, 6)}
+        bucket = {"count": counts(held)} if held else {}
+        bucket |= {name: double(value) for name, value in bounds.items() if value}
+        result.append(bucket)
     return result

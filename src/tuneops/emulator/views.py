@@ -8,9 +8,18 @@ from typing import Any
 
 from tuneops.emulator import clock
 from tuneops.emulator.evaluation import evaluation_runs
-from tuneops.emulator.lifecycle import FAILED, RUNNING, SUCCEEDED, Standing, completed
+from tuneops.emulator.jobs import Checkpoint, Job
+from tuneops.emulator.lifecycle import (
+    PARTIALLY_SUCCEEDED,
+    RUNNING,
+    SUCCEEDED,
+    Standing,
+    completed,
+)
 from tuneops.emulator.names import opaque_tag
-from tuneops.emulator.registry import Checkpoint, Endpoint, Job, Model, Version, World
+from tuneops.emulator.registry import Endpoint, Model, Version, World
+
+_SUCCESSES = (SUCCEEDED, PARTIALLY_SUCCEEDED)
 
 
 def pruned(resource: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,7 +51,7 @@ def job_json(job: Job, world: World, now: int, *, beta: bool) -> dict[str, Any]:
         "encryptionSpec": request.get("encryptionSpec"),
         "serviceAccount": request.get("serviceAccount"),
     }
-    if standing.state == SUCCEEDED:
+    if standing.state in _SUCCESSES:
         resource["evaluateDatasetRuns"] = evaluation_runs(job, world.instance)
     if beta and standing.state == RUNNING:
         epochs, steps = completed(job.life, standing.progress)
@@ -73,7 +82,7 @@ def experiment_name(job: Job, started: int) -> str:
 
 
 def _stats(job: Job, standing: Standing) -> dict[str, Any] | None:
-    if job.life.failure is not None or standing.progress < job.life.processed:
+    if not job.settled["stats"] or standing.progress < job.life.processed:
         return None
     (kind, stats), *_ = job.settled["stats"].items()
     return {kind: {**stats, "tuningStepCount": str(job.life.steps)}}
@@ -82,12 +91,12 @@ def _stats(job: Job, standing: Standing) -> dict[str, Any] | None:
 def _tuned_model(job: Job, standing: Standing, world: World, now: int) -> dict[str, Any] | None:
     """Return what the job has made: checkpoints as they come, the model at the end.
 
-    Nothing is shown of a job that was cancelled: what stays of it is not documented.
+    Nothing is shown of a job that ended without a model: what stays of it is not documented.
     """
-    if standing.state not in (RUNNING, SUCCEEDED):
+    if not standing.active and job.produced is None:
         return None
     result: dict[str, Any] = {}
-    if standing.state == SUCCEEDED and job.produced is not None:
+    if job.produced is not None:
         model, number = job.produced
         result["model"] = job.scope.name("models", f"{model}@{number}")
         version = world.version_of(job)
@@ -100,14 +109,18 @@ def _tuned_model(job: Job, standing: Standing, world: World, now: int) -> dict[s
                 {
                     **checkpoint_json(checkpoint),
                     "endpoint": job.serving.name("endpoints", checkpoint.endpoint)
-                    if checkpoint.milestone.served <= now
+                    if _is_served(checkpoint, standing)
                     else None,
                 }
             )
             for checkpoint in job.checkpoints
-            if checkpoint.milestone.written <= now
+            if checkpoint.milestone.written <= standing.progress
         ]
     return pruned(result)
+
+
+def _is_served(checkpoint: Checkpoint, standing: Standing) -> bool:
+    return not checkpoint.lacks_endpoint and checkpoint.milestone.served <= standing.progress
 
 
 def checkpoint_json(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -168,14 +181,11 @@ def etag(model: Model, version: Version, world: World) -> str:
 
 
 def is_visible(endpoint: Endpoint, world: World, now: int) -> bool:
-    """Tell whether an endpoint has been made by `now`; a cancelled job leaves none."""
+    """Tell whether an endpoint has been made by `now`; a job without a model leaves none."""
     job = world.jobs[endpoint.job]
-    checkpoint = _checkpoint(endpoint, job)
-    return checkpoint.milestone.served <= now and job.standing(now).state in (
-        RUNNING,
-        SUCCEEDED,
-        FAILED,
-    )
+    standing = job.standing(now)
+    kept = standing.active or job.produced is not None
+    return kept and _is_served(_checkpoint(endpoint, job), standing)
 
 
 def endpoint_json(endpoint: Endpoint, world: World, now: int) -> dict[str, Any]:
@@ -191,7 +201,7 @@ def endpoint_json(endpoint: Endpoint, world: World, now: int) -> dict[str, Any]:
             "displayName": job.display_name,
             "deployedModels": [_deployment(job, checkpoint)] if deployed else [],
             "trafficSplit": {checkpoint.deployment: 100} if deployed else {},
-            "labels": {**job.request.get("labels", {}), **job.settled["systemLabels"]},
+            "labels": job.labels,
             "etag": opaque_tag(world.instance, endpoint.id, str(deployed)),
             "createTime": made,
             "updateTime": clock.rfc3339(updated),

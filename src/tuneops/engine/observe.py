@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.lock import Lock
+from tuneops.core.match import adoptable
 from tuneops.core.observed import Checkpoint, JobState, Observed, ObservedJob
 from tuneops.core.recipe import Dataset
 from tuneops.engine.ports import ModelRegistry, ObjectStore, TuningService
@@ -36,7 +37,15 @@ def observe(
         model: registry.list_versions(model) for model in sorted(_models(graph, lock, jobs))
     }
     owner = graph.target.owner
-    jobs = {name: _complete(job, owner, lock, registry) for name, job in jobs.items()}
+    named = {
+        there.name
+        for job in graph.jobs
+        if job.adopt and (there := adoptable(job.adopt.target, jobs.values()))
+    }
+    jobs = {
+        name: _complete(job, lock, registry) if _ours(job, owner) or name in named else job
+        for name, job in jobs.items()
+    }
     return Observed(
         at=listing.at,
         jobs=jobs,
@@ -75,13 +84,16 @@ def _models(graph: DesiredGraph, lock: Lock, jobs: Mapping[str, ObservedJob]) ->
     return {name.partition("@")[0] for name in names} | referred
 
 
-def _complete(job: ObservedJob, owner: str, lock: Lock, registry: ModelRegistry) -> ObservedJob:
-    """Read the checkpoints of a finished job of ours where the job itself does not list them.
+def _ours(job: ObservedJob, owner: str) -> bool:
+    return job.ownership is not None and job.ownership.owner == owner
+
+
+def _complete(job: ObservedJob, lock: Lock, registry: ModelRegistry) -> ObservedJob:
+    """Read the checkpoints of a finished job where the job itself does not list them.
 
     The service leaves them out of a job that exported its last checkpoint only.
     """
-    ours = job.ownership is not None and job.ownership.owner == owner
-    if not ours or job.state is not JobState.SUCCEEDED or job.checkpoints or job.model is None:
+    if job.state is not JobState.SUCCEEDED or job.checkpoints or job.model is None:
         return job
     known = _recorded_checkpoints(lock, job.name)
     checkpoints = known or registry.list_checkpoints(job.model)

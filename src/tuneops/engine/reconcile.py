@@ -308,6 +308,8 @@ def _over(done: Tick, refused: set[str]) -> bool:
     if any(change.action in waiting for change in done.plan.changes):
         return False
     hopeful = [
-        change for change in done.plan.buys if change.key not in refused and change.after is None
+        change
+        for change in done.plan.buys
+        if change.key not in refused and done.plan.find(change.after or "") is None
     ]
     return not hopeful

@@ -1,5 +1,6 @@
 """Lines of text with a manner: what they say is decided here, their colour on a terminal only."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -34,3 +35,10 @@ def columns(rows: Iterable[Sequence[str]], gap: int = 2) -> list[str]:
 def counted(number: int, thing: str, things: str | None = None) -> str:
     """`1 job`, `2 jobs`, `1,236 examples`."""
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+def fenced(title: str, text: str) -> str:
+    """A text as a piece of a Markdown page; no text can end its fence."""
+    runs = re.findall("`+", text)
+    fence = "`" * max(3, *(len(run) + 1 for run in runs), 0)
+    return f"### tuneops {title}\n\n{fence}text\n{text}{fence}\n\n"

@@ -29,6 +29,7 @@ REASONS = {
     Reason.REUSED: "this very training was done before",
     Reason.RENAMED: "renamed; the training is the same",
     Reason.FOUND: "found by its labels",
+    Reason.NAMED: "named by its spec",
     Reason.RUNNING: "running",
     Reason.PAUSED: "paused by the service",
     Reason.UNKNOWN_STATE: "in a state that this tuneops does not know",
@@ -56,6 +57,9 @@ REASONS = {
     Reason.PARENT_BLOCKED: "its parent is blocked",
     Reason.SUSPENDED: "suspended by its spec",
     Reason.NOT_KNOWN_HERE: "a job with our labels that this repository does not know",
+    Reason.NOT_FOUND: "what it adopts is not there",
+    Reason.NOT_ADOPTABLE: "what it adopts is a workspace's already, or left no model",
+    Reason.DIFFERS: "what it adopts has other settings",
 }
 
 HELP = {
@@ -67,6 +71,9 @@ HELP = {
     Reason.CHECKPOINT_MISSING: "`tuneops lock show` lists the checkpoints; name one of them",
     Reason.PIN_MOVED: "put the old bytes back, or name the new ones under another URI",
     Reason.PIN_LOST: "put the object back, or name another one",
+    Reason.NOT_FOUND: "check the name in `adopt:`; `tuneops discover` lists what is there",
+    Reason.NOT_ADOPTABLE: "remove `adopt:` to train it, or name another job",
+    Reason.DIFFERS: "mend the spec, or take the job over with `asIs: true`",
     Reason.NOT_KNOWN_HERE: "nothing is cancelled that is not in this repository's lock",
 }
 
@@ -246,11 +253,8 @@ def plan_markdown(plan: Plan, graph: DesiredGraph, header: Header) -> str:
     title = "no changes" if plan.is_empty else f"{counted(paid, 'paid job')}"
     if plan.holds:
         title += f", {len(plan.holds)} on hold"
-    body = "".join(
-        f"{_diff_sign(line)}{line.text}\n"
-        for line in plan_text(plan, graph, header)
-        if line.text or line.manner
-    )
+    lines = [line for line in plan_text(plan, graph, header) if not _is_digest(line)]
+    body = "".join(f"{_in_diff(line)}\n" for line in lines)
     fence = "`" * max(3, _longest_run(body) + 1)
     rows = "\n".join(
         f"| {action.value} | {counts[action.value]} |"
@@ -265,10 +269,20 @@ def plan_markdown(plan: Plan, graph: DesiredGraph, header: Header) -> str:
     )
 
 
-def _diff_sign(line: Line) -> str:
-    """Column 0 of a diff fence: what is bought is green, what ends or is held stands out."""
-    signs = {"create": "+ ", "continue": "+ ", "cancel": "- ", "hold": "! "}
-    return signs.get(line.manner, "  ")
+def _is_digest(line: Line) -> bool:
+    """The page ends with the digest; its fence need not."""
+    return line.text.startswith("Digest ")
+
+
+def _in_diff(line: Line) -> str:
+    """Column 0 of a diff fence: what is bought is green, what ends or is held stands out.
+
+    The sign takes the place of the glyph: the action is said in words as well.
+    """
+    signs = {"create": "+", "continue": "+", "cancel": "-", "hold": "!"}
+    if line.manner in signs and line.text[:2] in {f"{glyph} " for glyph in GLYPHS.values()}:
+        return signs[line.manner] + line.text[1:].rstrip()
+    return line.text.rstrip()
 
 
 def _longest_run(text: str) -> int:

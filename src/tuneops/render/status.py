@@ -36,7 +36,7 @@ def _job_json(address: str, plan: Plan, view: View) -> dict[str, Any]:
     return {
         "address": address,
         "sync": SYNC[change.action],
-        "health": _health(shown),
+        "health": _health(shown, held=change.action is Action.HOLD),
         "reason": change.reason.value,
         "state": shown.state.value if shown and shown.state else None,
         "job": shown.job if shown else None,
@@ -50,13 +50,14 @@ def _job_json(address: str, plan: Plan, view: View) -> dict[str, Any]:
     }
 
 
-def _health(creation: Creation | None) -> str:
+def _health(creation: Creation | None, *, held: bool) -> str:
+    """In one word: a finished job whose line is a hold has lost what it made."""
     if creation is None:
         return "Missing"
     if creation.unanswered:
         return "Unknown"
     if creation.succeeded:
-        return "Healthy"
+        return "Degraded" if held else "Healthy"
     return "Progressing" if creation.live else "Degraded"
 
 

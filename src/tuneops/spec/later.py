@@ -44,17 +44,15 @@ LATER = {
         help="leave it out; a renamed job with the same training is recognised by itself",
     ),
     "removed": Later(within=_JOB, help="leave it out; delete the model version by hand"),
-    "adopt": Later(within=_JOB, help="name a finished model with `preTunedModel:` instead"),
-    "asIs": Later(within=_JOB, help="leave it out"),
     "formerly": Later(
         within=frozenset(("metadata", "environments")),
         help="leave it out, and keep the old name",
     ),
     "budget": Later(
-        within=_WORKSPACE | _ENVIRONMENT, help="leave it out; the plan shows what it would cost"
+        within=_WORKSPACE | _ENVIRONMENT, help="leave it out; read the plan before you apply it"
     ),
     "claims": Later(
-        within=_ENVIRONMENT, help="leave it out; the strongest store that works is taken"
+        within=_ENVIRONMENT, help="leave it out; creates are guarded within this checkout"
     ),
     "maxCreates": Later(within=frozenset(("limits",)), help="leave it out"),
     "evaluationConfig": Later(

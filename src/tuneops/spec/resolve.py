@@ -6,6 +6,7 @@ from itertools import takewhile
 from typing import assert_never
 
 from tuneops.core.desired import (
+    Adoption,
     Declaration,
     DeclaredJob,
     Metadata,
@@ -92,6 +93,7 @@ def _job(project: Project, draft: Draft) -> DeclaredJob:
         suspended=bool(spec.suspend),
         metadata=Metadata(description=spec.description or "", labels=dict(spec.labels or {})),
         policy=_policy(spec),
+        adopt=Adoption(target=spec.adopt, as_is=bool(spec.as_is)) if spec.adopt else None,
         where=draft.where,
     )
 

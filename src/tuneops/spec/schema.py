@@ -209,6 +209,8 @@ class TuningJobSpec(Origin):
 
     supervised_tuning_spec: SupervisedTuningSpec | None = None
     preference_optimization_spec: PreferenceOptimizationSpec | None = None
+    adopt: Text | None = None
+    as_is: Flag | None = None
 
 
 class StageSpec(TuningJobSpec):

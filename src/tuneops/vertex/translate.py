@@ -170,7 +170,12 @@ def _declared(wire: WireTuningJob) -> DeclaredFields:
         training_uri=spec.training_dataset_uri or None,
         epoch_count=spec.hyper_parameters.epoch_count,
         adapter_size=_ADAPTER_SIZES.get(spec.hyper_parameters.adapter_size or ""),
+        learning_rate_multiplier=spec.hyper_parameters.learning_rate_multiplier,
+        beta=spec.hyper_parameters.beta,
         encryption_key=wire.encryption_spec.kms_key_name or None,
+        validation_uri=spec.validation_dataset_uri or None,
+        last_checkpoint_only=spec.export_last_checkpoint_only,
+        service_account=wire.service_account or None,
     )
 
 

@@ -5,6 +5,7 @@ wrong shape makes the whole answer untrustworthy. Fields with default values are
 answers, and int64 are text (protobuf's JSON mapping). Source: v1 discovery document, 20261106.
 """
 
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -28,16 +29,20 @@ class _Message(BaseModel):
 
 
 class HyperParameters(_Message):
-    """Of both methods; `beta` and the multiplier are not compared and so not read."""
+    """Of both methods; numbers come as JSON numbers, and are kept as they are written."""
 
     epoch_count: Int64 | None = None
     adapter_size: str | None = None
+    learning_rate_multiplier: Decimal | None = None
+    beta: Decimal | None = None
 
 
 class TuningSpec(_Message):
     """`SupervisedTuningSpec` and `PreferenceOptimizationSpec`: alike in what is read."""
 
     training_dataset_uri: str | None = None
+    validation_dataset_uri: str | None = None
+    export_last_checkpoint_only: bool = False
     hyper_parameters: HyperParameters = HyperParameters()
 
 
@@ -99,6 +104,7 @@ class WireTuningJob(_Message):
     create_time: AwareDatetime | None = None
     update_time: AwareDatetime | None = None
     end_time: AwareDatetime | None = None
+    service_account: str = ""
     base_model: str | None = None
     pre_tuned_model: PreTunedModel | None = None
     supervised_tuning_spec: TuningSpec | None = None

@@ -73,6 +73,24 @@ class Discovery:
         """The names of the fields of a schema."""
         return frozenset(self._schemas[schema].get("properties", {}))
 
+    def without(self, value: Json, schema: str, fields: Mapping[str, frozenset[str]]) -> Json:
+        """A body without some fields of some schemas, wherever in it they are."""
+        return self._kept(value, {"$ref": schema}, fields)
+
+    def _kept(self, value: Json, schema: Schema, dropped: Mapping[str, frozenset[str]]) -> Json:
+        schema = self._schemas[schema["$ref"]] if "$ref" in schema else schema
+        if isinstance(value, list) and "items" in schema:
+            return [self._kept(item, schema["items"], dropped) for item in value]
+        if not isinstance(value, dict) or "properties" not in schema:
+            return value
+        unwanted = dropped.get(schema["id"], frozenset())
+        properties = schema["properties"]
+        return {
+            name: self._kept(item, properties.get(name, {}), dropped)
+            for name, item in value.items()
+            if name not in unwanted
+        }
+
     def _parameter(self, value: str, schema: Schema, name: str) -> list[str]:
         if schema["type"] == "integer" and not _in_range(value, schema.get("format", "int32")):
             return [f"query: {name} is {value!r}, not an integer"]

@@ -13,12 +13,17 @@ from google.longrunning import operations_pb2
 from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
-from tests.conformance.support.discovery import Discovery, Method, default_faults, storage, vertex
+from tests.conformance.support.discovery import Discovery, default_faults, storage, vertex
 from tests.conformance.support.recorder import Exchange
 
 LAGGING: Mapping[str, frozenset[str]] = {
-    "TuningJob": frozenset({"preferenceOptimizationSpec", "tuningJobState", "tuningJobMetadata"}),
-    "TuningDataStats": frozenset({"preferenceOptimizationDataStats"}),
+    "GoogleCloudAiplatformV1TuningJob": frozenset({"preferenceOptimizationSpec"}),
+    "GoogleCloudAiplatformV1TuningDataStats": frozenset({"preferenceOptimizationDataStats"}),
+    "GoogleCloudAiplatformV1beta1TuningJob": frozenset(
+        {"preferenceOptimizationSpec", "tuningJobMetadata", "tuningJobState"}
+    ),
+    "GoogleCloudAiplatformV1beta1TuningDataStats": frozenset({"preferenceOptimizationDataStats"}),
+    "GoogleCloudAiplatformV1beta1DeployedModelRef": frozenset({"checkpointId"}),
 }
 """Fields of the discovery documents that the protos of google-cloud-aiplatform do not have yet."""
 
@@ -66,7 +71,9 @@ def proto_faults(body: Any, schema: str) -> list[str]:
     if message is None:
         return []
     try:
-        json_format.ParseDict(_without_lagging(body, schema), message(), ignore_unknown_fields=False)
+        document = vertex("v1beta1" if schema.startswith(f"{_PREFIX}V1beta1") else "v1")
+        known = document.without(body, schema, LAGGING)
+        json_format.ParseDict(known, message(), ignore_unknown_fields=False)
     except json_format.ParseError as error:
         return [f"proto {schema}: {error}"]
     return []
@@ -83,24 +90,6 @@ def proto_class(schema: str) -> Any:
     types = importlib.import_module(f"google.cloud.aiplatform_{version}.types")
     message = getattr(types, name, None)
     return None if message is None else message.pb()
-
-
-def _without_lagging(value: Any, schema: str) -> Any:
-    """A body without what the proto lacks; the discovery document has judged that part."""
-    name = schema.removeprefix(_PREFIX).removeprefix("V1beta1").removeprefix("V1")
-    match name:
-        case "TuningJob":
-            kept = {key: item for key, item in value.items() if key not in LAGGING[name]}
-            if "tuningDataStats" in kept:
-                stats = kept["tuningDataStats"].items()
-                kept["tuningDataStats"] = {
-                    key: item for key, item in stats if key not in LAGGING["TuningDataStats"]
-                }
-            return kept
-        case "ListTuningJobsResponse" if "tuningJobs" in value:
-            job = schema.replace(name, "TuningJob")
-            return {**value, "tuningJobs": [_without_lagging(i, job) for i in value["tuningJobs"]]}
-    return value
 
 
 def _vertex_faults(exchange: Exchange) -> Iterator[str]:
@@ -233,5 +222,3 @@ def _strict(text: bytes) -> Any:
 
     return json.loads(text, object_pairs_hook=once, parse_constant=refuse)
 
-
-__all__ = ["LAGGING", "Method", "answer_faults", "proto_class", "proto_faults", "request_faults"]

@@ -61,9 +61,7 @@ def _tour(stage: "_Stage") -> None:
     if BEFORE not in text:
         raise TuneopsError(f"the sample `{EDITED}` is not the one that this demo edits")
     spec.write_text(text.replace(BEFORE, AFTER), encoding="utf-8")
-    stage.tell(
-        "", "4/6  edit one stage, refunds: epochCount 2 -> 3; what follows from it runs again"
-    )
+    stage.tell("", "4/6  edit refunds, epochCount 2 -> 3: it runs again, and what follows from it")
     stage.run("", "plan")
     stage.run("5/6  converge; the second run finds nothing to do", "apply", "--wait")
     stage.run("", "apply", "--wait")

@@ -57,14 +57,16 @@ def _state(chosen: Options, *, make: bool = False) -> Any:
     metavar="PORT",
     type=click.IntRange(0, 65535),
     default=8085,
-    help="Where to listen; 0 takes a free port. [default: 8085]",
+    show_default=True,
+    help="Where to listen; 0 takes a free port.",
 )
 @click.option(
     "--speed",
     metavar="FACTOR",
     type=click.FloatRange(min=0, min_open=True),
-    default=3600.0,
-    help="Virtual seconds that pass in one of ours. [default: 3600]",
+    default=3600,
+    show_default=True,
+    help="Virtual seconds that pass in one of ours.",
 )
 @click.option("--print-env", is_flag=True, help="Print the variables to export, too.")
 @click.pass_context

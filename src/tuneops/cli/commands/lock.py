@@ -4,16 +4,10 @@ from typing import Any
 
 import click
 
-from tuneops.cli.locks import read_lock
 from tuneops.cli.main import options
 from tuneops.cli.options import Command, common
-from tuneops.cli.project import open_project
-from tuneops.cli.session import connect
-from tuneops.core.planner import make_plan
-from tuneops.engine.reconcile import survey
 from tuneops.errors import Stale, TuneopsError
 from tuneops.render.lines import Line, counted
-from tuneops.render.status import lock_text
 
 
 @click.group("lock")
@@ -30,7 +24,7 @@ def command() -> None:
 
 @command.command("show", cls=Command)
 @common
-@click.argument("addresses", nargs=-1)
+@click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
 @click.pass_context
 def show(context: click.Context, /, addresses: tuple[str, ...], **values: Any) -> int:
     """Show the lock's entries, all or some.
@@ -41,6 +35,10 @@ def show(context: click.Context, /, addresses: tuple[str, ...], **values: Any) -
       tuneops lock show support-bot/tone
       tuneops lock show --format json
     """
+    from tuneops.cli.locks import read_lock
+    from tuneops.cli.project import open_project
+    from tuneops.render.status import lock_text
+
     chosen = options(context, values)
     lock = read_lock(open_project(chosen))
     known = sorted({*lock.jobs, *lock.retired})
@@ -80,6 +78,11 @@ def check(context: click.Context, /, **values: Any) -> int:
       tuneops lock check --env prod
       tuneops lock check --format json
     """
+    from tuneops.cli.project import open_project
+    from tuneops.cli.session import connect
+    from tuneops.core.planner import make_plan
+    from tuneops.engine.reconcile import survey
+
     chosen = options(context, values)
     with connect(open_project(chosen), lambda _: None) as session:
         plan = make_plan(survey(session.graph, session.world, session.settle))

@@ -5,16 +5,11 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, common
-from tuneops.cli.project import open_project
-from tuneops.cli.session import connect
-from tuneops.core.planner import make_plan
-from tuneops.engine.reconcile import survey
-from tuneops.render.status import status_json, status_text
+from tuneops.cli.options import Command, summarized
 
 
 @click.command("status", cls=Command)
-@common
+@summarized
 @click.pass_context
 def command(context: click.Context, /, **values: Any) -> int:
     """Show jobs, model versions and checkpoints. Reads only.
@@ -25,10 +20,20 @@ def command(context: click.Context, /, **values: Any) -> int:
       tuneops status --env prod
       tuneops status --format json
     """
+    from tuneops.cli.appending import append
+    from tuneops.cli.project import open_project
+    from tuneops.cli.session import connect
+    from tuneops.core.planner import make_plan
+    from tuneops.engine.reconcile import survey
+    from tuneops.render.lines import fenced, plain
+    from tuneops.render.status import status_json, status_text
+
     chosen = options(context, values)
     with connect(open_project(chosen), lambda _: None) as session:
         view = survey(session.graph, session.world, session.settle)
         plan = make_plan(view)
+        if chosen.summary:
+            append(chosen.summary, fenced("status", plain(status_text(plan, view))))
         if chosen.machine:
             chosen.console.answer_json(status_json(plan, view))
         else:

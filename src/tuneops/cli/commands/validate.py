@@ -4,17 +4,18 @@ from typing import Any
 
 import click
 
+from tuneops.cli.appending import append
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, common
+from tuneops.cli.options import Command, summarized
 from tuneops.cli.project import Project, open_project
 from tuneops.datasets.checks import DatasetSummary, check
 from tuneops.diagnostics import Diagnostic, has_errors, sort_key
-from tuneops.render.findings import findings_github, findings_json
-from tuneops.render.lines import Line, counted
+from tuneops.render.findings import findings_github, findings_json, findings_text
+from tuneops.render.lines import Line, counted, fenced
 
 
 @click.command("validate", cls=Command)
-@common
+@summarized
 @click.option(
     "--data",
     type=click.Choice(("none", "full")),
@@ -38,6 +39,8 @@ def command(context: click.Context, /, data: str, **values: Any) -> int:
     summaries, more = check_data(project) if data == "full" else ([], [])
     findings = tuple(sorted([*project.findings, *more], key=sort_key))
     code = 65 if has_errors(findings) else 0
+    if chosen.summary:
+        append(chosen.summary, fenced("validate", findings_text(findings, files=project.files)))
     if chosen.format == "json":
         console.answer_json(_document(project, summaries, findings, code))
         return code

@@ -26,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     sources.sequence_is_documented,
     sources.tuned_model_is_named,
     sources.beta_is_as_recommended,
+    sources.adopted_job_is_named,
     checkpoints.checkpoint_has_a_parent,
     checkpoints.checkpoint_is_kept,
     checkpoints.checkpoint_is_reached,

@@ -16,6 +16,11 @@ MODEL_NAME = re.compile(
 _RECOMMENDED_BETA = (Decimal("0.01"), Decimal("0.5"))
 
 
+ADOPTABLE = re.compile(
+    r"projects/[^/\s]+/locations/[a-z0-9-]+/(tuningJobs/[0-9]+|models/[0-9A-Za-z_-]+@[0-9]+)"
+)
+
+
 def training(draft: Draft) -> SupervisedTuningSpec | PreferenceOptimizationSpec | None:
     """The training part of a job, if it has exactly one."""
     spec = draft.spec
@@ -139,4 +144,25 @@ def beta_is_as_recommended(project: Project) -> Iterator[Diagnostic]:
                 message=f"`beta` is {beta}; Google recommends {low} to {high}",
                 where=draft.at(METHODS[1], "hyperParameters", "beta"),
                 severity=Severity.WARNING,
+            )
+
+
+def adopted_job_is_named(project: Project) -> Iterator[Diagnostic]:
+    """What is adopted goes by its resource name: a job, or a version of a model."""
+    for draft in project.drafts:
+        adopt = draft.spec.adopt
+        if adopt is not None and not ADOPTABLE.fullmatch(adopt):
+            yield Diagnostic(
+                code="bad-value",
+                message="`adopt` must be `projects/…/locations/…/tuningJobs/…` or "
+                f'`…/models/…@2`, not "{adopt[:80]}"',
+                where=draft.at("adopt"),
+                help="`tuneops discover` lists the jobs that can be adopted",
+            )
+        elif draft.spec.as_is and adopt is None:
+            yield Diagnostic(
+                code="bad-value",
+                message="`asIs` belongs to `adopt`",
+                where=draft.key("asIs"),
+                help="leave it out",
             )

@@ -1,0 +1,176 @@
+"""Run a plan, and say how it ended: what `apply` does, and what `reconcile` shares with it."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from tuneops.cli.appending import append
+from tuneops.cli.console import Console
+from tuneops.cli.main import Terminated
+from tuneops.cli.options import Options
+from tuneops.cli.planning import show_plan
+from tuneops.cli.project import open_project
+from tuneops.cli.running import Watcher, end_lines, exit_code, run_json, run_markdown
+from tuneops.cli.session import Session, alone, connect, refuse_unguarded, terms
+from tuneops.core.plan import Approval, Plan
+from tuneops.core.planner import make_plan
+from tuneops.engine.reconcile import Report, Terms, converge, survey
+from tuneops.engine.reconcile import tick as one_tick
+from tuneops.errors import ApprovalNeeded, Denied, Stale, TuneopsError
+from tuneops.render.lines import Line, counted
+from tuneops.store.git import read_checkout
+from tuneops.store.planfile import read_plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the flags of `apply` say."""
+
+    plan_file: Path | None
+    auto_approve: bool
+    expect_digest: str | None
+    wait: bool
+    timeout: timedelta
+    allow_empty: bool
+
+
+def apply(chosen: Options, wishes: Wishes) -> int:
+    """Run the plan; give the exit code."""
+    approval = read_plan(wishes.plan_file) if wishes.plan_file else None
+    project = open_project(chosen)
+    environment = project.declaration.target.environment
+    watcher = Watcher(chosen.console)
+    with alone(project, environment), connect(project, watcher) as session:
+        watcher.clock = session.now
+        refuse_unguarded(session)
+        refuse_empty(session, allow_empty=wishes.allow_empty)
+        plan = make_plan(survey(session.graph, session.world, session.settle))
+        if approval is not None and (why := approval.refusal(plan)):
+            raise _stale(f"`{wishes.plan_file}` is out of date: {why}")
+        if wishes.expect_digest and not _same_digest(wishes.expect_digest, plan):
+            raise _stale(f"the plan has the digest {plan.digest}, not {wishes.expect_digest}")
+        approved = bool(approval or wishes.auto_approve or wishes.expect_digest)
+        _approve(chosen, session, plan, approved=approved)
+        report = Report()
+        limits = terms(
+            session,
+            read_checkout(project.root),
+            approval=approval or Approval.of(plan),
+            may_cancel=True,
+        )
+        with failing("apply", chosen, session, report, watcher):
+            code = _run(session, limits, report, chosen.console, wishes)
+        return finish("apply", chosen, session, report, watcher, code)
+
+
+@contextlib.contextmanager
+def failing(
+    name: str, chosen: Options, session: Session, report: Report, watcher: Watcher
+) -> Iterator[None]:
+    """Let a fault's JSON say what was done before it; a person has seen that already."""
+    try:
+        yield
+    except TuneopsError as fault:
+        if not chosen.machine or not watcher.events:
+            raise
+        findings = (fault.as_diagnostic(),)
+        document = run_json(name, session, report, watcher, fault.exit_code, findings)
+        chosen.console.answer_json(document)
+        raise click.exceptions.Exit(fault.exit_code) from fault
+
+
+def _run(session: Session, limits: Terms, report: Report, console: Console, wishes: Wishes) -> int:
+    """Tick once, or until all is settled; a stop by the user says what keeps running."""
+    try:
+        if wishes.wait:
+            timeout = wishes.timeout
+            converge(session.graph, session.world, limits, report, timeout=timeout)
+        else:
+            report.ticks.append(one_tick(session.graph, session.world, limits))
+    except (KeyboardInterrupt, Terminated) as stop:
+        console.complain(_stopped(session))
+        return 130 if isinstance(stop, KeyboardInterrupt) else 143
+    return exit_code(report, waited=wishes.wait, detailed=False)
+
+
+def finish(
+    name: str, chosen: Options, session: Session, report: Report, watcher: Watcher, code: int
+) -> int:
+    """Print how a run ended, in the chosen format; give its exit code back."""
+    stopped = code in (130, 143)
+    if chosen.summary and report.ticks:
+        append(chosen.summary, run_markdown(name, session, report, code) + "\n")
+    if chosen.machine:
+        chosen.console.answer_json(run_json(name, session, report, watcher, code))
+    elif not stopped:
+        chosen.console.answer(end_lines(session, report))
+    return code
+
+
+def _stopped(session: Session) -> list[Line]:
+    """What goes on without us, as far as lock and journal know."""
+    lock = session.world.locks.load()
+    live = sorted(address for address, _, creation in lock.creations() if creation.live)
+    open_ones = sorted(a for a, _, creation in lock.creations() if creation.unanswered)
+    count = "1 job keeps" if len(live) == 1 else f"{len(live) or 'No'} jobs keep"
+    lines = [Line(f"Stopped watching. {count} running{':' if live else '.'}", "strong")]
+    lines += [Line(f"  {address}") for address in live]
+    if open_ones:
+        lines.append(Line(f"A create was in flight: {', '.join(open_ones)}; it may have landed."))
+    lines.append(Line("  go on with it    tuneops apply --wait"))
+    return lines
+
+
+def _approve(chosen: Options, session: Session, plan: Plan, *, approved: bool) -> None:
+    """Get a person's word before money is spent or a job is stopped."""
+    if session.emulated or approved or not (plan.buys or plan.cancels):
+        return
+    deeds = [
+        f"{verb} {counted(len(changes), 'tuning job')}"
+        for verb, changes in (("run", plan.buys), ("cancel", plan.cancels))
+        if changes
+    ]
+    what = " and ".join(deeds)
+    terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    if not terminal or chosen.machine or os.environ.get("CI") == "true":
+        raise ApprovalNeeded(
+            f"apply would {what} and there is no terminal to ask",
+            notes=("nothing was bought",),
+            help="pass a saved plan (`tuneops apply plan.json`) or `--auto-approve`",
+        )
+    show_plan(chosen, session, plan, unchanged=False)
+    question = f"{what.capitalize()} in {session.header.target}?"
+    chosen.console.complain([Line(), Line(question, "strong")])
+    sys.stderr.write("  Only 'yes' will be accepted: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != "yes":
+        raise ApprovalNeeded("nothing was bought", help="answer `yes` to run the plan")
+
+
+def refuse_empty(session: Session, *, allow_empty: bool) -> None:
+    """Refuse to retire everything because every spec has vanished."""
+    recorded = session.world.locks.load().jobs
+    if not session.graph.jobs and recorded and not allow_empty:
+        raise Denied(
+            f"the specs declare no job, but the lock knows {counted(len(recorded), 'job')}",
+            notes=("nothing was changed",),
+            help="give `--allow-empty` if all of them are to be retired",
+        )
+
+
+def _same_digest(expected: str, plan: Plan) -> bool:
+    return len(expected) >= 12 and plan.digest.startswith(expected)
+
+
+def _stale(message: str) -> Stale:
+    return Stale(
+        message,
+        notes=("nothing was bought",),
+        help="run `tuneops plan --out plan.json` and have it approved again",
+    )
