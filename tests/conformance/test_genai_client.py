@@ -74,9 +74,7 @@ class Desk:
     served: Served
     client: genai.Client
 
-    def tune(
-        self, base_model: str = MODEL, data: str = TRAIN, **config: object
-    ) -> types.TuningJob:
+    def tune(self, base_model: str = MODEL, data: str = TRAIN, **config: object) -> types.TuningJob:
         return self.client.tunings.tune(
             base_model=base_model,
             training_dataset=types.TuningDataset(gcs_uri=data),
@@ -388,9 +386,7 @@ MISTAKES: dict[str, tuple[Mistake, int, str, str]] = {
     ),
     "a key elsewhere": (
         lambda desk: desk.tune(
-            encryption_spec=types.EncryptionSpec(
-                kms_key_name=KEY.replace(LOCATION, "europe-west4")
-            )
+            encryption_spec=types.EncryptionSpec(kms_key_name=KEY.replace(LOCATION, "europe-west4"))
         ),
         400,
         "INVALID_ARGUMENT",
@@ -446,9 +442,7 @@ def test_global_is_no_place_to_tune_in(served: Served) -> None:
         ) as client,
         pytest.raises(errors.ClientError, match="404 NOT_FOUND"),
     ):
-        client.tunings.tune(
-            base_model=MODEL, training_dataset=types.TuningDataset(gcs_uri=TRAIN)
-        )
+        client.tunings.tune(base_model=MODEL, training_dataset=types.TuningDataset(gcs_uri=TRAIN))
 
 
 Work = Callable[[Any], Awaitable[None]]

@@ -2,9 +2,12 @@
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+_QUICK = [Phase.explicit, Phase.generate]
+"""Without shrinking, which takes minutes: `HYPOTHESIS_PROFILE=nightly` gives the small case."""
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 """Whether there are hours to spend."""
@@ -17,6 +20,7 @@ def effort(examples: int) -> settings:
         deadline=None,
         database=None,
         derandomize=not NIGHTLY,
+        phases=[Phase.explicit, Phase.generate, Phase.shrink] if NIGHTLY else _QUICK,
         suppress_health_check=_SLOW,
         print_blob=True,
     )

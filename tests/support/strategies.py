@@ -1,5 +1,6 @@
 """Random recipes, declarations, worlds and edits."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC
 from decimal import Decimal
@@ -111,13 +112,13 @@ def declarations(draw: st.DrawFn, *, policy: Any = None, most: int = 4) -> Decla
     return a_declaration(*jobs)
 
 
-def _new_data(job: DeclaredJob, tag: str) -> DeclaredJob:
-    training = replace(job.training, location=f"gs://data/{tag}.jsonl")
+def _new_data(job: DeclaredJob) -> DeclaredJob:
+    training = replace(job.training, location=f"gs://data/other/{job.address}.jsonl")
     return replace(job, training=training)
 
 
-MATERIAL = {
-    "data": lambda job: _new_data(job, "other"),
+MATERIAL: dict[str, Callable[[DeclaredJob], DeclaredJob]] = {
+    "data": _new_data,
     "epochs": lambda job: replace(job, hyper_parameters=HyperParameters(epoch_count=9)),
     "adapter": lambda job: replace(
         job, hyper_parameters=replace(job.hyper_parameters, adapter_size=16)
@@ -136,7 +137,7 @@ MATERIAL = {
 }
 """Edits that make another training of a job, and of all that descend from it."""
 
-IMMATERIAL = {
+IMMATERIAL: dict[str, Callable[[DeclaredJob], DeclaredJob]] = {
     "description": lambda job: replace(job, metadata=Metadata(description="new words")),
     "labels": lambda job: replace(job, metadata=Metadata(labels={"team": "support"})),
     "policy": lambda job: replace(

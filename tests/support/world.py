@@ -548,7 +548,7 @@ class Runner:
         """One round."""
         return tick(self.graph, self._ports, self.terms(approval))
 
-    def converge(self, approval: Approval | None = None, *, hours: int = 48) -> Report:
+    def converge(self, approval: Approval | None = None, *, hours: int = 12) -> Report:
         """Rounds until nothing is left to do; a list that fails is tried again."""
         report = Report()
         for _ in range(20):

@@ -5,34 +5,55 @@ instance; the bodies are those of the services and hold nothing else.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from werkzeug.http import http_date
 from werkzeug.wrappers import Request, Response
 
+from tuneops.emulator.admin_api import (
+    PREFIX,
+    add_faults,
+    admin,
+    forget_faults,
+    set_quota,
+    unmet,
+)
+from tuneops.emulator.answers import is_storage, json_response, refusal_response
 from tuneops.emulator.errors import Refusal, StorageError, VertexError
+from tuneops.emulator.faults import FaultError, FaultScript
+from tuneops.emulator.injection import Asked, ConnectionDropped, Injector
 from tuneops.emulator.ledger import Ledger
-from tuneops.emulator.routing import dispatch, is_storage, json_response
+from tuneops.emulator.quota import Quota
+from tuneops.emulator.request_log import NO_ANSWER, RecordedRequest, RequestLog
+from tuneops.emulator.routing import Route, dispatch, find_route
 from tuneops.emulator.settings import Settings
 from tuneops.emulator.views import job_json
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["Emulator", "Settings"]
+__all__ = ["ConnectionDropped", "Emulator", "FaultError", "Quota", "RecordedRequest", "Settings"]
 
 SERVER = "tuneops-emulator"
 _LOG = logging.getLogger("tuneops.emulator")
+
+
+def _sleep(seconds: float) -> None:
+    threading.Event().wait(seconds)
 
 
 class Emulator:
     """Vertex AI tuning and Cloud Storage, out of one database; safe for threads and processes.
 
     `wall` is the wall clock. `wall_dates` makes the `Date` header of answers wall time, as a
-    served emulator needs it; otherwise it is virtual time.
+    served emulator needs it; otherwise it is virtual time. `sleep` takes the seconds that slow
+    answers cost. An answer that a fault loses is raised as ConnectionDropped, and a server has
+    to break the connection then.
     """
 
     def __init__(
@@ -42,10 +63,18 @@ class Emulator:
         wall: Callable[[], datetime],
         wall_dates: bool = False,
         settings: Settings = Settings(),  # noqa: B008  frozen, so it can be shared
+        sleep: Callable[[float], object] = _sleep,
     ) -> None:
+        script = FaultScript.parse(settings.faults)
         self._ledger = Ledger(database, wall)
+        self._log = RequestLog(database)
         self._wall_dates = wall_dates
         self._settings = settings
+        self._injector = Injector(self._ledger, sleep)
+        if script.faults:
+            add_faults(self._ledger, script)
+        if settings.quota is not None:
+            set_quota(self._ledger, settings.quota)
 
     def __enter__(self) -> Self:
         return self
@@ -60,7 +89,13 @@ class Emulator:
         request = Request(_standard(environ))
         # All of the body comes before the database is touched: a slow caller blocks nobody.
         request.get_data(cache=True)
-        response = self._answer(request)
+        status = NO_ANSWER
+        try:
+            response = self._answer(request)
+            status = response.status_code
+        finally:
+            if request.path != "/" and not request.path.startswith(PREFIX):
+                self._log.record(request, at=self.time().isoformat(), status=status)
         response.headers.update(self.label())
         return response(request.environ, start_response)
 
@@ -91,12 +126,34 @@ class Emulator:
         self._ledger.set_speed(speed)
 
     def reset(self) -> None:
-        """Empty the database: a fresh world with another instance id."""
+        """Empty the database: a fresh world with another instance id, no faults, no quota."""
         self._ledger.reset()
+        self._log.forget()
+
+    def faults(self, script: str) -> None:
+        """Ask for faults, behind those already asked for; FaultError if it is mistyped."""
+        add_faults(self._ledger, FaultScript.parse(script))
+
+    def unmet(self) -> list[str]:
+        """Return the faults that were asked for and have not been met; empty when all were."""
+        return unmet(self._ledger)
+
+    def forget_faults(self) -> None:
+        """Drop the queued faults; jobs keep what they were given."""
+        forget_faults(self._ledger)
+
+    def set_quota(self, quota: Quota) -> None:
+        """Let another quota hold from now on."""
+        set_quota(self._ledger, quota)
+
+    def requests(self, last: int) -> list[RecordedRequest]:
+        """Return the newest `last` requests, oldest of them first; at most 1,000 are kept."""
+        return self._log.last(last)
 
     def close(self) -> None:
         """Close the database."""
         self._ledger.close()
+        self._log.close()
 
     def jobs(self) -> list[dict[str, Any]]:
         """Return every job of every project and location as it stands now, oldest first."""
@@ -110,15 +167,25 @@ class Emulator:
         try:
             if request.path == "/" and request.method == "GET":
                 return json_response(self._description())
-            return dispatch(request, self._ledger, self._settings)
+            if request.path.startswith(PREFIX):
+                return admin(request, self._ledger)
+            route = find_route(request)
+            asked = Asked(method=route.method.name, scope=route.scope, request=request)
+            return self._injector.answer(asked, partial(self._respond, route))
         except Refusal as refusal:
-            return _refused(refusal, request)
+            return refusal_response(refusal, request)
+
+    def _respond(self, route: Route, request: Request, lag: int) -> Response:
+        try:
+            return dispatch(route, request, self._ledger, self._settings, lag)
+        except Refusal as refusal:
+            return refusal_response(refusal, request)
         except Exception:
             _LOG.exception("%s %s failed", request.method, request.path)
             message = "Internal error encountered."
             if is_storage(request.path):
-                return _refused(StorageError(500, "internalError", message), request)
-            return _refused(VertexError("INTERNAL", message), request)
+                return refusal_response(StorageError(500, "internalError", message), request)
+            return refusal_response(VertexError("INTERNAL", message), request)
 
     def _description(self) -> dict[str, Any]:
         return {
@@ -144,11 +211,3 @@ def _standard(environ: "WSGIEnvironment") -> "WSGIEnvironment":
     if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", ""):
         environ["wsgi.input_terminated"] = True
     return environ
-
-
-def _refused(refusal: Refusal, request: Request) -> Response:
-    if refusal.code == 304:
-        return Response(status=304)
-    if isinstance(refusal, StorageError) and request.args.get("alt") == "media":
-        return Response(refusal.message, status=refusal.code, content_type="text/html")
-    return json_response(refusal.body(), refusal.code)

@@ -21,7 +21,10 @@ _COMMON = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A routed request; `arguments` are its own query parameters by their camelCase names."""
+    """A routed request; `arguments` are its own query parameters by their camelCase names.
+
+    What was created within the last `lag` microseconds is not listed yet.
+    """
 
     ledger: Ledger
     settings: Settings
@@ -29,6 +32,7 @@ class Call:
     scope: Scope
     arguments: Mapping[str, str]
     body: bytes
+    lag: int = 0
 
     @property
     def beta(self) -> bool:

@@ -1,4 +1,6 @@
-"""The one file: what callers did, and the objects that they stored. Nothing derived is in it.
+"""The one file: what callers did, the objects that they stored, the faults that tests asked for.
+
+Nothing derived is in it, and the world is folded from events alone.
 
 Reads happen in one read transaction and change no byte; writes in `BEGIN IMMEDIATE`, so that two
 processes on one file queue up instead of failing.
@@ -15,7 +17,7 @@ from typing import Any
 
 from tuneops.emulator.clock import Anchor
 
-LAYOUT = 1
+LAYOUT = 2
 
 _TABLES = """
 CREATE TABLE world (
@@ -61,6 +63,13 @@ CREATE TABLE uploads (
     properties TEXT NOT NULL,
     conditions TEXT NOT NULL,
     content BLOB NOT NULL
+);
+CREATE TABLE faults (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    method TEXT NOT NULL,
+    text TEXT NOT NULL,
+    wanted INTEGER NOT NULL,
+    met INTEGER NOT NULL
 );
 """
 
@@ -138,7 +147,7 @@ class Database:
 
     def begin_world(self, wall: int) -> None:
         """Empty every table and begin a new instance whose time starts at `wall`."""
-        for table in ("world", "events", "buckets", "objects", "uploads"):
+        for table in ("world", "events", "buckets", "objects", "uploads", "faults"):
             self.connection.execute(f"DELETE FROM {table}")
         self.connection.execute(
             "INSERT INTO world VALUES (1, ?, ?, ?, ?, 1.0, ?)",

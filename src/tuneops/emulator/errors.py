@@ -40,9 +40,14 @@ class VertexError(Refusal):
     """An error of the Vertex AI REST API: `error.status` is the canonical code (AIP-193)."""
 
     def __init__(
-        self, status: str, message: str, details: Sequence[Mapping[str, Any]] = ()
+        self,
+        status: str,
+        message: str,
+        details: Sequence[Mapping[str, Any]] = (),
+        *,
+        code: int | None = None,
     ) -> None:
-        super().__init__(_HTTP_CODES[status], message)
+        super().__init__(_HTTP_CODES[status] if code is None else code, message)
         self.status = status
         self.details = details
 

@@ -51,6 +51,12 @@ class Fate:
     place: str
 
     @property
+    def text(self) -> str:
+        """The fault as it is written, with its place."""
+        value = f"={self.value}" if self.value else ""
+        return f"{self.kind}{value}@{self.place}"
+
+    @property
     def breaks_endpoints(self) -> bool:
         """Whether no endpoint is made for any checkpoint."""
         return self.kind == "fail" and self.place == "post-processing"

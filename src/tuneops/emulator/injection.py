@@ -1,23 +1,25 @@
 """Faults on the wire: what a call meets instead of its answer, before it or after it.
 
 A fault is counted when it takes effect, and only then: one that needs an accepted request, a
-page token or something young to hide waits for a call that has it.
+page token or something young to hide waits for a call that has it. A call may also bring its
+own fault, `ACTION[=VALUE]` in the header `X-Tuneops-Fault`, which is counted nowhere.
 """
 
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from tuneops.emulator.answers import is_storage, refusal_response
 from tuneops.emulator.durations import duration
-from tuneops.emulator.errors import Refusal, StorageError, VertexError, refusal_response
+from tuneops.emulator.errors import Refusal, StorageError, VertexError, invalid
 from tuneops.emulator.fault_queue import QueuedFault, give_back, next_fault, take
-from tuneops.emulator.faults import Fault
+from tuneops.emulator.faults import Fault, FaultError, parse_fault
 from tuneops.emulator.ledger import Ledger, View
 from tuneops.emulator.names import Scope
-from tuneops.emulator.paths import is_storage
 
 Sleep = Callable[[float], object]
 Respond = Callable[[Request, int], Response]
@@ -56,31 +58,38 @@ class Asked:
 class Injector:
     """Lets requests meet the faults that are queued for their methods."""
 
-    def __init__(self, ledger: Ledger, respond: Respond, sleep: Sleep) -> None:
+    def __init__(self, ledger: Ledger, sleep: Sleep) -> None:
         self._ledger = ledger
-        self._respond = respond
         self._sleep = sleep
 
-    def answer(self, asked: Asked) -> Response:
-        """Answer a request, or raise ConnectionDropped."""
-        head = self._next(asked)
-        if head is None:
-            return self._respond(asked.request, 0)
-        fault = head.fault
-        early = self._early(fault, asked.request)
+    def answer(self, asked: Asked, respond: Respond) -> Response:
+        """Answer a request, or raise ConnectionDropped or a refusal.
+
+        `respond` answers when there is no fault; its second argument is for how long what was
+        created is not listed.
+        """
+        own = asked.request.headers.get("X-Tuneops-Fault")
+        head = None
+        if own is None:
+            head = self._next(asked)
+            if head is None:
+                return respond(asked.request, 0)
+        fault = head.fault if head is not None else _own_fault(asked.method, own or "")
+        request = asked.request
+        early = self._early(fault, request)
         if early is not None:
             return early
         if fault.action == "lag":
-            return self._respond(asked.request, duration(fault.value) or 0)
-        if fault.action == "lost-labels":
-            _lose_labels(asked.request)
-        response = self._respond(asked.request, 0)
-        accepted = response.status_code < 400
-        if not accepted and (fault.action == "lost-labels" or fault.action.startswith("accept-")):
-            with self._ledger.writing() as writing:
-                give_back(writing.database, head.id)
+            return respond(request, duration(fault.value) or 0)
+        if fault.action == "lost-labels" and _labels(request):
+            request = _without_labels(request)
+        response = respond(request, 0)
+        if response.status_code >= 400 and fault.action.startswith(("accept-", "lost-")):
+            if head is not None:
+                with self._ledger.writing() as writing:
+                    give_back(writing.database, head.id)
             return response
-        return self._late(fault, asked.request, response)
+        return self._late(fault, request, response)
 
     def _next(self, asked: Asked) -> QueuedFault | None:
         """Return the fault that this request meets, counted."""
@@ -165,16 +174,25 @@ def _labels(request: Request) -> Any:
     return body.get("labels") if isinstance(body, dict) else None
 
 
-def _lose_labels(request: Request) -> None:
+def _without_labels(request: Request) -> Request:
     body = json.loads(request.get_data())
     del body["labels"]
-    # What get_data has kept; the handlers read the body from there.
-    request._cached_data = json.dumps(body).encode()  # type: ignore[attr-defined]
+    content = json.dumps(body).encode()
+    environ = {**request.environ, "wsgi.input": BytesIO(content)}
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    return Request({**environ, "CONTENT_LENGTH": str(len(content))})
+
+
+def _own_fault(method: str, text: str) -> Fault:
+    try:
+        return parse_fault(f"{method}:{text}")
+    except FaultError as error:
+        raise invalid(f"X-Tuneops-Fault: {error}") from None
 
 
 def _loop(response: Response, request: Request) -> None:
     body = json.loads(response.get_data())
-    body["nextPageToken"] = request.args["pageToken"]
+    body["nextPageToken"] = request.args.get("pageToken", "")
     response.set_data(json.dumps(body))
 
 

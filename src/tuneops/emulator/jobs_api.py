@@ -1,10 +1,12 @@
 """The methods of `tuningJobs`: create, get, list, cancel."""
 
+from dataclasses import asdict
 from typing import Any
 
 from tuneops.emulator.admission import admit
 from tuneops.emulator.calls import Call
 from tuneops.emulator.errors import not_found, precondition
+from tuneops.emulator.fault_queue import take_job_fault
 from tuneops.emulator.filters import LABELS, TEXT, TIME, FieldKind, Lookup, parse_filter
 from tuneops.emulator.jobs import Job
 from tuneops.emulator.ledger import View
@@ -30,6 +32,9 @@ def create(call: Call) -> dict[str, Any]:
     request = call.decoded("TuningJob", "tuning_job")
     with call.ledger.writing() as writing:
         id, body = admit(request, call.scope, writing, call.settings)
+        if body["settled"]["fate"] is None:
+            fault = take_job_fault(writing.database)
+            body["settled"]["fate"] = None if fault is None else asdict(fault.fate())
         writing.record("job.created", call.scope, id, body)
         job = writing.world.jobs[call.scope, id]
         return job_json(job, writing.world, writing.instant, beta=call.beta)
@@ -46,7 +51,8 @@ def list_jobs(call: Call) -> dict[str, Any]:
     request = call.page("tuningJobs")
     matches = parse_filter(call.arguments.get("filter", ""), _FILTER)
     with call.ledger.reading() as view:
-        jobs = view.world.jobs_in(call.scope)
+        limit = view.instant - call.lag
+        jobs = [job for job in view.world.jobs_in(call.scope) if job.life.created <= limit]
         shown = (job for job in jobs if matches is None or matches(_lookup(job, view.instant)))
         found, token = page(
             request,

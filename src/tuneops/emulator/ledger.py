@@ -30,6 +30,7 @@ class View:
 
     world: World
     objects: ObjectStore
+    database: Database
     instant: int
     born: int
 
@@ -37,8 +38,6 @@ class View:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writing(View):
     """A view that may also record what its caller does; all of it is kept, or nothing."""
-
-    database: Database
 
     def record(self, kind: str, scope: Scope, subject: str, body: dict[str, Any]) -> None:
         """Record an event now, and let the world show it."""
@@ -136,7 +135,13 @@ class Ledger:
         """Give the world at this instant; no byte of the database changes."""
         with self._lock, self._database.reading():
             now, born = self._catch_up()
-            yield View(world=self._world, objects=self._objects, instant=now, born=born)
+            yield View(
+                world=self._world,
+                objects=self._objects,
+                database=self._database,
+                instant=now,
+                born=born,
+            )
 
     @contextmanager
     def writing(self) -> Iterator[Writing]:

@@ -48,7 +48,9 @@ def get(call: Call, *, model: str) -> dict[str, Any]:
 def list_models(call: Call) -> dict[str, Any]:
     """Return a page of models, each by its default version."""
     with call.ledger.reading() as view:
-        pairs = [(model, model.default) for model in view.world.models_in(call.scope)]
+        limit = view.instant - call.lag
+        models = (model for model in view.world.models_in(call.scope) if model.created <= limit)
+        pairs = [(model, model.default) for model in models]
         return _page(call, view, pairs, "models", _MODEL_FILTER)
 
 

@@ -27,8 +27,8 @@ class Quota:
     mode: Mode = "queue"
 
     def __post_init__(self) -> None:
-        if self.limit is not None and self.limit < 0:
-            raise ValueError("a quota is zero jobs or more")
+        if self.limit is not None and (type(self.limit) is not int or self.limit < 0):
+            raise ValueError("a quota is a number of jobs, zero or more, or none")
         if self.mode not in MODES:
             raise ValueError(f"a quota has one of the modes {', '.join(MODES)}")
 

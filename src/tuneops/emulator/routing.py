@@ -1,7 +1,6 @@
 """Which method answers which path, and with which query parameters of its own."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +17,12 @@ from tuneops.emulator import (
     storage_api,
     uploads_api,
 )
+from tuneops.emulator.answers import is_storage, json_response
 from tuneops.emulator.calls import Call, Handler, read_arguments
 from tuneops.emulator.errors import StorageError, VertexError
 from tuneops.emulator.ledger import Ledger
 from tuneops.emulator.masks import masked, parse_mask
-from tuneops.emulator.names import scope
+from tuneops.emulator.names import Scope, scope
 from tuneops.emulator.settings import Settings
 
 StorageHandler = Callable[..., Response]
@@ -32,6 +32,7 @@ StorageHandler = Callable[..., Response]
 class VertexMethod:
     """A method of the Vertex API and the query parameters that only some methods have."""
 
+    name: str
     handler: Handler
     parameters: tuple[str, ...] = ()
 
@@ -40,6 +41,7 @@ class VertexMethod:
 class StorageMethod:
     """A method of the Cloud Storage API."""
 
+    name: str
     handler: StorageHandler
 
 
@@ -60,74 +62,73 @@ class _Rest(BaseConverter):
 _PAGED = ("pageSize", "pageToken")
 _LISTED = (*_PAGED, "filter", "orderBy", "readMask")
 
-_VERTEX: tuple[tuple[str, str, VertexMethod], ...] = (
-    ("POST", "tuningJobs", VertexMethod(handler=jobs_api.create)),
+_FILTERED = (*_PAGED, "filter")
+_JOB = "tuningJobs/<segment:job>"
+_MODEL = "models/<segment:model>"
+_ENDPOINT = "endpoints/<segment:endpoint>"
+
+# HTTP method, path below the location, name, handler, query parameters of its own.
+_VERTEX: tuple[tuple[str, str, str, Handler, tuple[str, ...]], ...] = (
+    ("POST", "tuningJobs", "tuningJobs.create", jobs_api.create, ()),
+    ("GET", "tuningJobs", "tuningJobs.list", jobs_api.list_jobs, _FILTERED),
+    ("GET", _JOB, "tuningJobs.get", jobs_api.get, ()),
+    ("POST", f"{_JOB}:cancel", "tuningJobs.cancel", jobs_api.cancel, ()),
+    ("GET", "models", "models.list", models_api.list_models, _LISTED),
+    ("GET", _MODEL, "models.get", models_api.get, ()),
+    ("PATCH", _MODEL, "models.patch", models_api.patch, ("updateMask",)),
+    ("DELETE", _MODEL, "models.delete", models_api.delete, ()),
+    ("GET", f"{_MODEL}:listVersions", "models.listVersions", models_api.list_versions, _LISTED),
     (
         "GET",
-        "tuningJobs",
-        VertexMethod(handler=jobs_api.list_jobs, parameters=(*_PAGED, "filter")),
-    ),
-    ("GET", "tuningJobs/<segment:job>", VertexMethod(handler=jobs_api.get)),
-    ("POST", "tuningJobs/<segment:job>:cancel", VertexMethod(handler=jobs_api.cancel)),
-    ("GET", "models", VertexMethod(handler=models_api.list_models, parameters=_LISTED)),
-    ("GET", "models/<segment:model>", VertexMethod(handler=models_api.get)),
-    (
-        "PATCH",
-        "models/<segment:model>",
-        VertexMethod(handler=models_api.patch, parameters=("updateMask",)),
-    ),
-    ("DELETE", "models/<segment:model>", VertexMethod(handler=models_api.delete)),
-    (
-        "GET",
-        "models/<segment:model>:listVersions",
-        VertexMethod(handler=models_api.list_versions, parameters=_LISTED),
-    ),
-    (
-        "GET",
-        "models/<segment:model>:listCheckpoints",
-        VertexMethod(handler=models_api.list_checkpoints, parameters=_PAGED),
+        f"{_MODEL}:listCheckpoints",
+        "models.listCheckpoints",
+        models_api.list_checkpoints,
+        _PAGED,
     ),
     (
         "POST",
-        "models/<segment:model>:mergeVersionAliases",
-        VertexMethod(handler=models_api.merge_aliases),
+        f"{_MODEL}:mergeVersionAliases",
+        "models.mergeVersionAliases",
+        models_api.merge_aliases,
+        (),
     ),
-    (
-        "DELETE",
-        "models/<segment:model>:deleteVersion",
-        VertexMethod(handler=models_api.delete_version),
-    ),
-    (
-        "GET",
-        "endpoints",
-        VertexMethod(handler=endpoints_api.list_endpoints, parameters=(*_PAGED, "filter")),
-    ),
-    ("GET", "endpoints/<segment:endpoint>", VertexMethod(handler=endpoints_api.get)),
-    ("DELETE", "endpoints/<segment:endpoint>", VertexMethod(handler=endpoints_api.delete)),
+    ("DELETE", f"{_MODEL}:deleteVersion", "models.deleteVersion", models_api.delete_version, ()),
+    ("GET", "endpoints", "endpoints.list", endpoints_api.list_endpoints, _FILTERED),
+    ("GET", _ENDPOINT, "endpoints.get", endpoints_api.get, ()),
+    ("DELETE", _ENDPOINT, "endpoints.delete", endpoints_api.delete, ()),
     (
         "POST",
-        "endpoints/<segment:endpoint>:undeployModel",
-        VertexMethod(handler=endpoints_api.undeploy),
+        f"{_ENDPOINT}:undeployModel",
+        "endpoints.undeployModel",
+        endpoints_api.undeploy,
+        (),
     ),
-    ("GET", "operations/<segment:operation>", VertexMethod(handler=operations_api.get)),
+    ("GET", "operations/<segment:operation>", "operations.get", operations_api.get, ()),
     (
         "GET",
         "metadataStores/<segment:store>/contexts/<segment:context>",
-        VertexMethod(handler=metadata_api.get_context),
+        "metadataStores.contexts.get",
+        metadata_api.get_context,
+        (),
     ),
 )
 _PARENT = "/<any(v1, v1beta1):version>/projects/<segment:project>/locations/<segment:location>"
 
+# Google's generated clients, over REST, poll operations below this and not below a version.
+_POLLED = "/ui/projects/<segment:project>/locations/<segment:location>/operations/<operation>"
+_POLL = VertexMethod(name="operations.get", handler=operations_api.get)
+
 _OBJECTS = "/storage/v1/b/<bucket>/o"
-_STORAGE: tuple[tuple[str, str, StorageMethod], ...] = (
-    ("GET", "/storage/v1/b/<bucket>", StorageMethod(handler=storage_api.get_bucket)),
-    ("GET", _OBJECTS, StorageMethod(handler=storage_api.list_objects)),
-    ("GET", f"{_OBJECTS}/<rest:name>", StorageMethod(handler=storage_api.get_object)),
-    ("GET", f"/download{_OBJECTS}/<rest:name>", StorageMethod(handler=storage_api.get_object)),
-    ("PATCH", f"{_OBJECTS}/<rest:name>", StorageMethod(handler=storage_api.patch_object)),
-    ("DELETE", f"{_OBJECTS}/<rest:name>", StorageMethod(handler=storage_api.delete_object)),
+_OBJECT = f"{_OBJECTS}/<rest:name>"
+_STORAGE: tuple[tuple[str, str, str, StorageHandler], ...] = (
+    ("GET", "/storage/v1/b/<bucket>", "storage.buckets.get", storage_api.get_bucket),
+    ("GET", _OBJECTS, "storage.objects.list", storage_api.list_objects),
+    ("GET", _OBJECT, "storage.objects.get", storage_api.get_object),
+    ("GET", f"/download{_OBJECT}", "storage.objects.get", storage_api.get_object),
+    ("PATCH", _OBJECT, "storage.objects.patch", storage_api.patch_object),
+    ("DELETE", _OBJECT, "storage.objects.delete", storage_api.delete_object),
     *(
-        (verb, f"{prefix}{_OBJECTS}", StorageMethod(handler=handler))
+        (verb, f"{prefix}{_OBJECTS}", "storage.objects.insert", handler)
         for prefix in ("/upload", "/resumable/upload")
         for verb, handler in (
             ("POST", uploads_api.insert),
@@ -137,29 +138,64 @@ _STORAGE: tuple[tuple[str, str, StorageMethod], ...] = (
     ),
 )
 
+METHODS = frozenset(name for _, _, name, *_ in (*_VERTEX, *_STORAGE))
+
 _MAP = Map(
     [
         *(
-            Rule(f"{_PARENT}/{path}", methods=[verb], endpoint=method)
-            for verb, path, method in _VERTEX
+            Rule(
+                f"{_PARENT}/{path}",
+                methods=[verb],
+                endpoint=VertexMethod(name=name, handler=handler, parameters=parameters),
+            )
+            for verb, path, name, handler, parameters in _VERTEX
         ),
-        *(Rule(path, methods=[verb], endpoint=method) for verb, path, method in _STORAGE),
+        Rule(_POLLED, methods=["GET"], endpoint=_POLL, defaults={"version": "v1"}),
+        *(
+            Rule(path, methods=[verb], endpoint=StorageMethod(name=name, handler=handler))
+            for verb, path, name, handler in _STORAGE
+        ),
     ],
     converters={"segment": _Segment, "rest": _Rest},
     strict_slashes=False,
     merge_slashes=False,
 )
-_STORAGE_PATHS = ("/storage/", "/upload/", "/download/", "/resumable/")
 
 
-def is_storage(path: str) -> bool:
-    """Tell whether a path belongs to Cloud Storage, and errors take its shape."""
-    return path.startswith(_STORAGE_PATHS)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """The method that a request is for, and what its path says."""
+
+    method: VertexMethod | StorageMethod
+    values: Mapping[str, Any]
+
+    @property
+    def scope(self) -> Scope | None:
+        """The project and location that the path names; Cloud Storage has none."""
+        if "location" not in self.values:
+            return None
+        return scope(self.values["project"], self.values["location"])
 
 
-def dispatch(request: Request, ledger: Ledger, settings: Settings) -> Response:
-    """Answer a request, or raise the refusal."""
-    method, values = _route(request)
+def find_route(request: Request) -> Route:
+    """Return which method a request is for, or raise the refusal."""
+    adapter = _MAP.bind_to_environ(request.environ)
+    try:
+        method, values = adapter.match()
+    except (RequestRedirect, MethodNotAllowed, HTTPException):
+        message = f"Method not found: {request.method} {request.path}"
+        if is_storage(request.path):
+            raise StorageError(404, "notFound", message) from None
+        raise VertexError("NOT_FOUND", message) from None
+    assert isinstance(method, VertexMethod | StorageMethod)
+    return Route(method=method, values=dict(values))
+
+
+def dispatch(
+    route: Route, request: Request, ledger: Ledger, settings: Settings, lag: int = 0
+) -> Response:
+    """Answer a request, or raise the refusal; what is younger than `lag` is not listed."""
+    method, values = route.method, dict(route.values)
     if isinstance(method, StorageMethod):
         return _storage(method, request, ledger, settings, values)
     arguments = read_arguments(request.args, method.parameters)
@@ -170,30 +206,12 @@ def dispatch(request: Request, ledger: Ledger, settings: Settings) -> Response:
         scope=scope(values.pop("project"), values.pop("location")),
         arguments=arguments,
         body=request.get_data(),
+        lag=lag,
     )
     body = method.handler(call, **values)
     fields = request.args.get("fields")
     shown = masked(body, parse_mask(fields)) if fields else body
     return json_response(shown, pretty=request.args.get("prettyPrint") == "true")
-
-
-def json_response(body: Any, status: int = 200, *, pretty: bool = False) -> Response:
-    """Return JSON, on one line unless asked otherwise: indenting makes long lists slow."""
-    text = json.dumps(body, indent=2 if pretty else None, ensure_ascii=False)
-    return Response(f"{text}\n", status=status, content_type="application/json; charset=UTF-8")
-
-
-def _route(request: Request) -> tuple[VertexMethod | StorageMethod, dict[str, Any]]:
-    adapter = _MAP.bind_to_environ(request.environ)
-    try:
-        method, values = adapter.match()
-    except (RequestRedirect, MethodNotAllowed, HTTPException):
-        message = f"Method not found: {request.method} {request.path}"
-        if is_storage(request.path):
-            raise StorageError(404, "notFound", message) from None
-        raise VertexError("NOT_FOUND", message) from None
-    assert isinstance(method, VertexMethod | StorageMethod)
-    return method, dict(values)
 
 
 def _storage(

@@ -4,6 +4,8 @@ It listens on 127.0.0.1 only, and answers neither web pages (an `Origin` header)
 somebody pointed at this machine (a `Host` that is not loopback).
 """
 
+import socket
+import struct
 import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
@@ -11,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request
 
+from tuneops.emulator.answers import json_response
 from tuneops.emulator.application import SERVER, Emulator
 from tuneops.emulator.errors import VertexError
-from tuneops.emulator.routing import json_response
+from tuneops.emulator.injection import ConnectionDropped
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -52,6 +55,16 @@ class _Handler(WSGIRequestHandler):
                 self.send_header(name, value)
         else:
             self.send_response_only(code, message)
+
+    def connection_dropped(
+        self, error: BaseException, environ: "WSGIEnvironment | None" = None
+    ) -> None:
+        """Reset the connection when a fault lost the answer: the other side sees no end of it."""
+        if isinstance(error, ConnectionDropped):
+            self.close_connection = True
+            now = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+            self.connection.close()
 
 
 class EmulatorServer:

@@ -35,6 +35,12 @@ class Method:
     parameters: Mapping[str, Schema]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rules:
+    sent: bool
+    sparse: bool
+
+
 class Discovery:
     """One API in one version."""
 
@@ -50,9 +56,15 @@ class Discovery:
                 return method
         return None
 
-    def faults(self, value: Json, schema: str, *, sent: bool = False) -> list[str]:
-        """What is wrong with a body; one that was sent may hold no field that is output only."""
-        return list(self._check(value, {"$ref": schema}, "", sent))
+    def faults(
+        self, value: Json, schema: str, *, sent: bool = False, sparse: bool = False
+    ) -> list[str]:
+        """What is wrong with a body.
+
+        One that was `sent` may hold no field that is output only; a `sparse` one, as protobuf's
+        JSON mapping prints it, none with its default value: empty text, false, zero, no items.
+        """
+        return list(self._check(value, {"$ref": schema}, "", _Rules(sent=sent, sparse=sparse)))
 
     def parameter_faults(self, method: Method, query: Mapping[str, list[str]]) -> list[str]:
         """What is wrong with a query: unknown names, repeated ones, values of another type."""
@@ -100,47 +112,51 @@ class Discovery:
             return [f"query: {name} has no value {value!r}"]
         return []
 
-    def _check(self, value: Json, schema: Schema, path: str, sent: bool) -> Iterator[str]:
+    def _check(self, value: Json, schema: Schema, path: str, rules: "_Rules") -> Iterator[str]:
         if value is None:
             yield f"{path or 'body'}: null"
             return
-        if sent and schema.get("readOnly"):
+        if rules.sent and schema.get("readOnly"):
             yield f"{path}: is output only"
         if "$ref" in schema:
             schema = self._schemas[schema["$ref"]]
         match schema["type"]:
             case "object":
-                yield from self._check_object(value, schema, path, sent)
+                yield from self._check_object(value, schema, path, rules)
             case "array":
                 if not isinstance(value, list):
                     yield _misfit(value, "a list", path)
                     return
                 for at, item in enumerate(value):
-                    yield from self._check(item, schema["items"], f"{path}[{at}]", sent)
+                    yield from self._check(item, schema["items"], f"{path}[{at}]", rules)
             case "any":
                 return
             case kind:
                 yield from _check_scalar(value, kind, schema, path)
 
-    def _check_object(self, value: Json, schema: Schema, path: str, sent: bool) -> Iterator[str]:
+    def _check_object(
+        self, value: Json, schema: Schema, path: str, rules: "_Rules"
+    ) -> Iterator[str]:
         if not isinstance(value, dict):
             yield _misfit(value, "an object", path)
             return
         if "@type" in value:
-            yield from self._check_any(value, path, sent)
+            yield from self._check_any(value, path, rules)
             return
         properties = schema.get("properties", {})
         rest = schema.get("additionalProperties")
         for name, item in value.items():
             inner = f"{path}.{name}" if path else name
             if name in properties:
-                yield from self._check(item, properties[name], inner, sent)
+                if rules.sparse and (item is False or item in ("", 0, "0") or item == []):
+                    yield f"{inner}: {item!r} is a default and left out"
+                yield from self._check(item, properties[name], inner, rules)
             elif rest is not None:
-                yield from self._check(item, rest, inner, sent)
+                yield from self._check(item, rest, inner, rules)
             else:
                 yield f"{inner}: unknown field of {schema.get('id', 'this object')}"
 
-    def _check_any(self, value: dict[str, Json], path: str, sent: bool) -> Iterator[str]:
+    def _check_any(self, value: dict[str, Json], path: str, rules: "_Rules") -> Iterator[str]:
         """A `google.protobuf.Any`, judged by its own schema where the document has it.
 
         Schemas that appear in no signature, as those of operations' metadata, are left out of
@@ -154,21 +170,7 @@ class Discovery:
         schema = self._schemas.get("".join(word[0].upper() + word[1:] for word in words))
         if schema is not None:
             fields = {name: item for name, item in value.items() if name != "@type"}
-            yield from self._check_object(fields, schema, path, sent)
-
-
-def default_faults(value: Json, path: str = "") -> Iterator[str]:
-    """Values that protobuf's JSON mapping leaves out of answers: empty text, false, zero, []."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            inner = f"{path}.{name}" if path else name
-            if item is False or item in ("", 0, "0") or item == []:
-                yield f"{inner}: {item!r} is a default and left out"
-            if name != "metadata" or "@type" in item:  # else a Struct, where nothing is a default
-                yield from default_faults(item, inner)
-    elif isinstance(value, list):
-        for at, item in enumerate(value):
-            yield from default_faults(item, f"{path}[{at}]")
+            yield from self._check_object(fields, schema, path, rules)
 
 
 @functools.cache
@@ -188,9 +190,7 @@ def _read(name: str) -> Discovery:
     return Discovery(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
 
 
-def _routes(
-    node: Mapping[str, Any], service: str
-) -> Iterator[tuple[str, re.Pattern[str], Method]]:
+def _routes(node: Mapping[str, Any], service: str) -> Iterator[tuple[str, re.Pattern[str], Method]]:
     for value in node.get("methods", {}).values():
         method = Method(
             id=value["id"],

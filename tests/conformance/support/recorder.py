@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 Environ = dict[str, Any]
 
@@ -78,7 +78,7 @@ class Recorder:
         return [
             exchange
             for exchange in self.exchanges
-            if exchange.verb == verb and exchange.path.endswith(ending)
+            if exchange.verb == verb and unquote(exchange.path).endswith(ending)
         ]
 
 

@@ -1,0 +1,248 @@
+"""Jobs that somebody else made, taken over or continued, through the public commands."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cli.conftest import tuneops
+from tuneops.emulator.application import Emulator
+
+PARENT = "projects/demo-project/locations/us-central1"
+TRAINING = "gs://cloud-samples-data/ai-platform/generative_ai/gemini/text/sft_train_data.jsonl"
+WORKSPACE = """\
+apiVersion: tuneops.dev/v1
+kind: Workspace
+metadata: {name: acme}
+spec:
+  environments:
+    local: {provider: emulator, project: demo-project, location: us-central1}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "workspace.yaml").write_text(WORKSPACE)
+    (tmp_path / ".tuneops").mkdir()
+    return tmp_path
+
+
+class Stranger:
+    """Somebody who uses the service without tuneops."""
+
+    def __init__(self, project: Path) -> None:
+        self.database = project / ".tuneops" / "emulator.db"
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        with (
+            Emulator(self.database, wall=lambda: datetime.now(UTC)) as emulator,
+            httpx.Client(
+                transport=httpx.WSGITransport(app=emulator), base_url="http://x"
+            ) as client,
+        ):
+            answer = client.post(f"/v1/{path}", json=body)
+            answer.raise_for_status()
+            found: dict[str, Any] = answer.json()
+            return found
+
+    def get(self, name: str) -> dict[str, Any]:
+        with (
+            Emulator(self.database, wall=lambda: datetime.now(UTC)) as emulator,
+            httpx.Client(
+                transport=httpx.WSGITransport(app=emulator), base_url="http://x"
+            ) as client,
+        ):
+            found: dict[str, Any] = client.get(f"/v1/{name}").json()
+            return found
+
+    def train(self, **fields: Any) -> dict[str, Any]:
+        body = {
+            "baseModel": "gemini-2.5-flash",
+            "tunedModelDisplayName": "By Hand",
+            "supervisedTuningSpec": {
+                "trainingDatasetUri": TRAINING,
+                "hyperParameters": {"epochCount": "2"},
+            },
+            **fields,
+        }
+        return self.post(f"{PARENT}/tuningJobs", body)
+
+    def later(self, **time: float) -> None:
+        with Emulator(self.database, wall=lambda: datetime.now(UTC)) as emulator:
+            emulator.advance(timedelta(**time))
+
+    def jobs(self) -> int:
+        with Emulator(self.database, wall=lambda: datetime.now(UTC)) as emulator:
+            return len(emulator.jobs())
+
+
+def actions(project: Path) -> dict[str, tuple[str, str]]:
+    plan = tuneops(project, "plan", "--format", "json").document
+    return {line["address"]: (line["action"], line["reason"]) for line in plan["actions"]}
+
+
+def test_a_job_made_by_hand_is_discovered_adopted_and_kept(project: Path) -> None:
+    stranger = Stranger(project)
+    made = stranger.train()
+    stranger.later(hours=3)
+    found = tuneops(project, "discover", "--format", "json").document
+    assert [job["name"] for job in found["jobs"]] == ["by-hand"]
+    done = tuneops(project, "discover", "--write", "specs/adopted")
+    assert done.code == 0
+    assert (project / "specs" / "adopted" / "by-hand.yaml").is_file()
+    assert actions(project) == {"by-hand": ("adopt", "named")}
+    assert tuneops(project, "apply").code == 0
+    assert actions(project) == {"by-hand": ("keep", "in-sync")}
+    assert tuneops(project, "output", "by-hand.job").out.strip() == made["name"]
+    assert stranger.jobs() == 1
+    assert tuneops(project, "discover").out == "No job here that tuneops does not know.\n"
+
+
+def test_a_running_job_is_adopted_and_followed(project: Path) -> None:
+    stranger = Stranger(project)
+    made = stranger.train()
+    spec = project / "specs" / "faq.yaml"
+    assert tuneops(project, "adopt", "faq", made["name"], "--write", str(spec)).code == 0
+    assert actions(project) == {"faq": ("adopt", "named")}
+    assert tuneops(project, "apply", "--wait").code == 0
+    assert actions(project) == {"faq": ("keep", "in-sync")}
+    assert tuneops(project, "output", "faq.checkpoint").out == "2\n"
+
+
+def test_a_model_version_is_adopted_by_the_job_that_made_it(project: Path) -> None:
+    stranger = Stranger(project)
+    made = stranger.train()
+    stranger.later(hours=3)
+    model = stranger.get(made["name"])["tunedModel"]["model"]
+    spec = project / "specs" / "faq.yaml"
+    assert tuneops(project, "adopt", "faq", model, "--write", str(spec)).code == 0
+    assert actions(project) == {"faq": ("adopt", "named")}
+
+
+def test_what_differs_is_held_and_never_bought_instead(project: Path) -> None:
+    stranger = Stranger(project)
+    made = stranger.train()
+    stranger.later(hours=3)
+    spec = project / "specs" / "faq.yaml"
+    tuneops(project, "adopt", "faq", made["name"], "--write", str(spec))
+    spec.write_text(spec.read_text().replace("epochCount: 2", "epochCount: 5"))
+    assert actions(project) == {"faq": ("hold", "differs")}
+    assert tuneops(project, "apply").code == 3
+    assert stranger.jobs() == 1
+    spec.write_text(spec.read_text().replace("  adopt:", "  asIs: true\n  adopt:"))
+    assert actions(project) == {"faq": ("adopt", "named")}
+
+
+def test_a_job_that_is_not_there_is_held(project: Path) -> None:
+    (project / "specs" / "faq.yaml").write_text(
+        f"""\
+apiVersion: tuneops.dev/v1
+kind: TuningJob
+metadata: {{name: faq}}
+spec:
+  adopt: {PARENT}/tuningJobs/1234567890123456789
+  baseModel: gemini-2.5-flash
+  supervisedTuningSpec: {{trainingDatasetUri: "{TRAINING}"}}
+"""
+    )
+    assert actions(project) == {"faq": ("hold", "not-found")}
+
+
+def test_a_job_of_another_workspace_is_refused(project: Path) -> None:
+    stranger = Stranger(project)
+    labels = {
+        "managed-by": "tuneops",
+        "tuneops-owner": "other--local",
+        "tuneops-address": "faq",
+        "tuneops-lineage": "v1-" + "a" * 52,
+        "tuneops-attempt": "a0001-" + "b" * 26,
+    }
+    made = stranger.train(labels=labels)
+    refused = tuneops(project, "adopt", "faq", made["name"])
+    assert refused.code == 4
+    assert "it belongs to other--local" in refused.err
+    assert tuneops(project, "discover").out == "No job here that tuneops does not know.\n"
+
+
+def test_one_job_is_adopted_at_one_address_only(project: Path) -> None:
+    stranger = Stranger(project)
+    made = stranger.train()
+    stranger.later(hours=3)
+    for name, epochs in (("a", 2), ("b", 3)):
+        (project / "specs" / f"{name}.yaml").write_text(
+            f"""\
+apiVersion: tuneops.dev/v1
+kind: TuningJob
+metadata: {{name: {name}}}
+spec:
+  adopt: {made["name"]}
+  asIs: true
+  baseModel: gemini-2.5-flash
+  supervisedTuningSpec:
+    trainingDatasetUri: "{TRAINING}"
+    hyperParameters: {{epochCount: {epochs}}}
+"""
+        )
+    found = actions(project)
+    assert found["a"] == ("adopt", "named")
+    assert found["b"] == ("hold", "not-adoptable")
+
+
+@pytest.mark.parametrize("version", ["", "@1", "@golden"])
+def test_a_tuned_model_is_continued_from_the_version_that_its_name_meant_when_pinned(
+    project: Path, version: str
+) -> None:
+    stranger = Stranger(project)
+    made = stranger.train()
+    stranger.later(hours=3)
+    model = stranger.get(made["name"])["tunedModel"]["model"]
+    if version == "@golden":
+        stranger.post(f"{model}:mergeVersionAliases", {"versionAliases": ["golden"]})
+    base = model.partition("@")[0].replace("projects/", "projects/", 1)
+    spec = project / "specs" / "next.yaml"
+    spec.write_text(
+        f"""\
+apiVersion: tuneops.dev/v1
+kind: TuningJob
+metadata: {{name: next}}
+spec:
+  preTunedModel: {{tunedModelName: {base}{version}}}
+  supervisedTuningSpec: {{trainingDatasetUri: "{TRAINING}", hyperParameters: {{epochCount: 1}}}}
+"""
+    )
+    done = tuneops(project, "apply", "--wait")
+    assert done.code == 0, done.err
+    lock = json.loads((project / "specs" / "tuneops.local.lock.json").read_text())
+    creations = lock["jobs"]["next"]["creations"].values()
+    assert [c["source"] for c in creations] == [{"checkpoint": "2", "model": model}]
+    sent = stranger.get(next(iter(creations))["job"])["preTunedModel"]
+    assert (sent["tunedModelName"], sent["checkpointId"]) == (model, "2")
+    second = next(iter(creations))["model"]
+    if version == "@1":
+        return
+    alias = version.removeprefix("@") or "default"
+    stranger.post(f"{second}:mergeVersionAliases", {"versionAliases": [alias]})
+    plan = tuneops(project, "plan", "--format", "json").document
+    assert [line["action"] for line in plan["actions"]] == ["keep"]
+    assert [drift["kind"] for drift in plan["drift"]] == ["source-moved"]
+
+
+def test_a_tuned_model_that_is_not_there_is_an_error_at_its_line(project: Path) -> None:
+    (project / "specs" / "next.yaml").write_text(
+        f"""\
+apiVersion: tuneops.dev/v1
+kind: TuningJob
+metadata: {{name: next}}
+spec:
+  preTunedModel: {{tunedModelName: {PARENT}/models/55@2}}
+  supervisedTuningSpec: {{trainingDatasetUri: "{TRAINING}"}}
+"""
+    )
+    done = tuneops(project, "plan")
+    assert done.code == 65
+    assert "error[source-missing]" in done.err
+    assert "specs/next.yaml:5:35" in done.err
