@@ -86,15 +86,23 @@ class ProviderError(TuneopsError):
 class Rejected(ProviderError):
     """A definite no, in the service's own words: nothing was made.
 
-    `status` is the HTTP status; `reason` the google.rpc status word, such as INVALID_ARGUMENT.
+    `status` is the HTTP status, 0 where nothing was sent; `reason` the google.rpc status word, such
+    as INVALID_ARGUMENT. The notes begin with both, unless there was no answer.
     """
 
     code = "rejected"
 
-    def __init__(self, message: str, *, status: int, reason: str, help: str | None = None) -> None:
-        super().__init__(
-            message, notes=(f"the service answered {status} {reason}".rstrip(),), help=help
-        )
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        reason: str,
+        notes: tuple[str, ...] = (),
+        help: str | None = None,
+    ) -> None:
+        answered = (f"the service answered {status} {reason}".rstrip(),) if status else ()
+        super().__init__(message, notes=(*answered, *notes), help=help)
         self.status = status
         self.reason = reason
 

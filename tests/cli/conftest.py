@@ -1,3 +1,4 @@
+import atexit
 import json
 import os
 import shutil
@@ -5,14 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import example, nurseries, nursery, write_chain
-
-__all__ = ["nurseries", "nursery"]
+from tests.e2e.conftest import Nursery, example, write_chain
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "specs"
@@ -45,7 +45,20 @@ class Done:
 
 
 def tuneops(folder: Path, *words: str, env: Mapping[str, str] | None = None) -> Done:
-    """Run the command line as a process of its own, with nothing on stdin."""
+    """Run the command line as a forked process, with nothing on stdin; see `e2e/nursery.py`."""
+    done = _nursery().run(folder, words=list(words), env=dict(env or bare()))
+    return Done(done["code"], done["stdout"], done["stderr"])
+
+
+@cache
+def _nursery() -> Nursery:
+    nursery = Nursery()
+    atexit.register(nursery.close)
+    return nursery
+
+
+def program(folder: Path, *words: str, env: Mapping[str, str] | None = None) -> Done:
+    """Run the command line as a person does, from the very start."""
     done = subprocess.run(
         [sys.executable, "-m", "tuneops", *words],
         cwd=folder,

@@ -37,27 +37,20 @@ class Stranger:
     def __init__(self, project: Path) -> None:
         self.database = project / ".tuneops" / "emulator.db"
 
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        with Emulator(self.database, wall=lambda: datetime.now(UTC)) as emulator:
+            transport = httpx.WSGITransport(app=emulator)
+            with httpx.Client(transport=transport, base_url="http://x") as client:
+                answer = client.request(method, f"/v1/{path}", json=body)
+                answer.raise_for_status()
+                found: dict[str, Any] = answer.json()
+                return found
+
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        with (
-            Emulator(self.database, wall=lambda: datetime.now(UTC)) as emulator,
-            httpx.Client(
-                transport=httpx.WSGITransport(app=emulator), base_url="http://x"
-            ) as client,
-        ):
-            answer = client.post(f"/v1/{path}", json=body)
-            answer.raise_for_status()
-            found: dict[str, Any] = answer.json()
-            return found
+        return self.ask("POST", path, body)
 
     def get(self, name: str) -> dict[str, Any]:
-        with (
-            Emulator(self.database, wall=lambda: datetime.now(UTC)) as emulator,
-            httpx.Client(
-                transport=httpx.WSGITransport(app=emulator), base_url="http://x"
-            ) as client,
-        ):
-            found: dict[str, Any] = client.get(f"/v1/{name}").json()
-            return found
+        return self.ask("GET", name)
 
     def train(self, **fields: Any) -> dict[str, Any]:
         body = {
@@ -202,7 +195,7 @@ def test_a_tuned_model_is_continued_from_the_version_that_its_name_meant_when_pi
     model = stranger.get(made["name"])["tunedModel"]["model"]
     if version == "@golden":
         stranger.post(f"{model}:mergeVersionAliases", {"versionAliases": ["golden"]})
-    base = model.partition("@")[0].replace("projects/", "projects/", 1)
+    base = model.partition("@")[0]
     spec = project / "specs" / "next.yaml"
     spec.write_text(
         f"""\

@@ -1,9 +1,11 @@
 """A served emulator for each test, whose every answer is judged when the test ends."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,20 @@ from tests.conformance.support.served import Served
 from tuneops.emulator.application import Emulator, Settings
 from tuneops.emulator.server import EmulatorServer
 
+_LOOPBACK = ("127.0.0.1", b"127.0.0.1", "localhost")
 START = datetime(2026, 11, 20, 9, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no client leave this machine, for it would do so with whatever token it was given."""
+    look_up = socket.getaddrinfo
+
+    def guarded(host: object, *more: Any, **options: Any) -> Any:
+        assert host in _LOOPBACK, f"a client looked for {host!r}"
+        return look_up(host, *more, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", guarded)
 
 
 @pytest.fixture

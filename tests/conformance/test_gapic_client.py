@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
@@ -152,8 +153,6 @@ def test_a_job_is_cancelled_with_an_empty_message(desk: Desk) -> None:
 
 
 def test_a_preference_job_is_read_though_the_proto_has_no_such_field(desk: Desk) -> None:
-    import httpx
-
     spec = {"trainingDatasetUri": desk.served.put_pairs(), "hyperParameters": {"beta": 0.1}}
     created = httpx.post(
         f"{desk.served.url}/v1/{PARENT}/tuningJobs",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from google import genai
 from google.genai import errors, types
@@ -325,6 +326,15 @@ def test_tuned_models_are_listed(desk: Desk) -> None:
     assert sorted(model.name for model in models) == sorted(made)
 
 
+def test_of_two_filters_that_the_client_sends_the_last_one_counts(desk: Desk) -> None:
+    made = [desk.tuned(tuned_model_display_name=name) for name in ("one", "two")]
+    models = desk.client.models.list(config={"query_base": False, "filter": 'displayName="two"'})
+    assert desk.served.last("GET", "/models").query == {
+        "filter": ['displayName="two"', "labels.tune-type:*"]
+    }
+    assert sorted(model.name for model in models) == sorted(made)
+
+
 def test_a_deployed_model_is_not_deleted(desk: Desk) -> None:
     name = desk.tuned()
     with pytest.raises(errors.ClientError, match="undeploy it first") as refused:
@@ -333,8 +343,6 @@ def test_a_deployed_model_is_not_deleted(desk: Desk) -> None:
 
 
 def test_an_unserved_model_is_deleted(desk: Desk) -> None:
-    import httpx
-
     job = desk.finished(desk.tune(export_last_checkpoint_only=True))
     url = f"{desk.served.url}/v1/{job.tuned_model.endpoint}"
     deployed = httpx.get(url).json()["deployedModels"][0]["id"]

@@ -5,9 +5,10 @@ on stdout what came of it. A run is a process of its own, with its own open file
 SIGKILL for real; only the imports are shared. A line is JSON:
 
     {"folder": DIR, "words": [...], "at": "effect" | "write" | "request" | "", "n": 3,
-     "when": "before" | "after", "signal": 9}
+     "when": "before" | "after", "signal": 9, "env": {...}}
 """
 
+import importlib
 import json
 import os
 import signal
@@ -18,13 +19,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tuneops.cli import applying, locks, reconciling
 from tuneops.cli import main as command_line
-from tuneops.cli.commands import apply, status
 from tuneops.emulator.application import Emulator
 from tuneops.engine import execute
 from tuneops.store import files
 
-assert apply.command and status.command, "what a run needs is imported before the fork"
+assert applying and locks and reconciling, "imported before the fork"
+for module in command_line.COMMANDS.values():
+    importlib.import_module(f"tuneops.cli.commands.{module}")
 
 
 class Fuse:
@@ -73,6 +76,9 @@ def plant(fuse: Fuse, where: str) -> None:
 def child(order: dict[str, Any], stdout: int, stderr: int) -> int:
     """Be the process that runs the command line."""
     os.chdir(order["folder"])
+    if "env" in order:
+        os.environ.clear()
+        os.environ.update(order["env"])
     quiet = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((quiet, 0), (stdout, 1), (stderr, 2)):
         os.dup2(source, target)

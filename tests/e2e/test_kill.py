@@ -148,10 +148,10 @@ def test_a_stop_while_a_create_is_under_way_does_not_say_that_nothing_happened(
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)], ids=["int", "term"]
+    ("number", "codes"), [(signal.SIGINT, (0, 130)), (signal.SIGTERM, (143,))], ids=["int", "term"]
 )
 def test_a_served_emulator_ends_at_once_when_it_is_asked_to(
-    number: signal.Signals, code: int, chain: Path
+    number: signal.Signals, codes: tuple[int, ...], chain: Path
 ) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "tuneops", "emulator", "serve", "--port", "0"],
@@ -163,7 +163,7 @@ def test_a_served_emulator_ends_at_once_when_it_is_asked_to(
         assert process.stdout is not None and process.stderr is not None
         assert process.stdout.readline().startswith("http://127.0.0.1:")
         process.send_signal(number)
-        assert process.wait(timeout=10) == code
+        assert process.wait(timeout=10) in codes
         assert "Traceback" not in process.stderr.read()
 
 

@@ -31,7 +31,7 @@ OTHER = a_declaration(*a_chain("seed", nonce="other"))
 NONE = a_declaration(*a_chain("leaf", name="router"))
 
 
-@effort(1500)
+@effort(100)
 @given(
     commits=histories(policy=policies),
     seed=st.integers(0, 1000),
@@ -102,7 +102,7 @@ def _quiet_end(runner: Runner) -> None:
         assert job.ownership.lineage in wanted or job.shown.name in finishing, "an orphan"
 
 
-@effort(1500)
+@effort(100)
 @given(
     commits=histories(policy=policies),
     seed=st.integers(0, 1000),

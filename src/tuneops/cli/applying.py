@@ -38,6 +38,7 @@ class Wishes:
     wait: bool
     timeout: timedelta
     allow_empty: bool
+    allow_weaker_guard: bool
 
 
 def apply(chosen: Options, wishes: Wishes) -> int:
@@ -48,7 +49,7 @@ def apply(chosen: Options, wishes: Wishes) -> int:
     watcher = Watcher(chosen.console)
     with alone(project, environment), connect(project, watcher) as session:
         watcher.clock = session.now
-        refuse_unguarded(session)
+        refuse_unguarded(session, allow_weaker=wishes.allow_weaker_guard)
         refuse_empty(session, allow_empty=wishes.allow_empty)
         plan = make_plan(survey(session.graph, session.world, session.settle))
         if approval is not None and (why := approval.refusal(plan)):

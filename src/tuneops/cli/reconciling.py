@@ -10,7 +10,9 @@ from tuneops.errors import Denied
 from tuneops.store.git import Checkout, read_checkout
 
 
-def reconcile(chosen: Options, *, detailed_exitcode: bool, allow_empty: bool) -> int:
+def reconcile(
+    chosen: Options, *, detailed_exitcode: bool, allow_empty: bool, allow_weaker_guard: bool
+) -> int:
     """Do one pass; give the exit code."""
     project = open_project(chosen)
     environment = project.declaration.target.environment
@@ -19,7 +21,7 @@ def reconcile(chosen: Options, *, detailed_exitcode: bool, allow_empty: bool) ->
         watcher.clock = session.now
         checkout = read_checkout(project.root, ask_remote=True)
         _refuse_uncommitted(session, checkout)
-        refuse_unguarded(session)
+        refuse_unguarded(session, allow_weaker=allow_weaker_guard)
         refuse_empty(session, allow_empty=allow_empty)
         limits = terms(
             session, checkout, approval=None, may_cancel=checkout.at_default_tip is not False

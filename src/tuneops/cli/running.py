@@ -1,7 +1,7 @@
 """What `apply` and `reconcile` share: the watcher, the end report, the exit code."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from tuneops.core.creation import Contended, Held, Outcome, Refusal
 from tuneops.core.plan import Action, Change
 from tuneops.diagnostics import Diagnostic
 from tuneops.engine.execute import exit_code as outcome_code
-from tuneops.engine.reconcile import Event, Report
+from tuneops.engine.reconcile import Event, Report, Tick
 from tuneops.render.findings import findings_json
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted
@@ -103,16 +103,21 @@ def _hold_code(change: Change, report: Report, holds: set[str]) -> int:
     return 3
 
 
+def _jobs(last: Tick) -> list[dict[str, Any]]:
+    """Every desired job, with what this very round made of it."""
+    return jobs_json(last.plan, replace(last.view, ledger=last.lock))
+
+
 def summary_json(report: Report) -> dict[str, Any]:
     """What a run did, as numbers."""
     last = report.last
-    jobs = jobs_json(last.plan, last.view)
+    jobs = _jobs(last)
     tried = {change.key for change, _ in last.outcomes}
     stuck = list(_latest(report).values())
     return {
         "submitted": sum(tick.made for tick in report.ticks),
         "done": sum(1 for job in jobs if job["health"] == "Healthy"),
-        "running": sum(1 for job in jobs if job["health"] == "Progressing") + last.made,
+        "running": sum(1 for job in jobs if job["health"] == "Progressing"),
         "holds": len(last.plan.holds),
         "waiting": sum(1 for change in last.plan.buys if change.after is not None),
         "queued": sum(
@@ -152,7 +157,7 @@ def run_json(
         "environment": last.plan.environment,
         "digest": report.ticks[0].plan.digest,
         "events": watcher.documents(),
-        "jobs": jobs_json(last.plan, last.view),
+        "jobs": _jobs(last),
         "summary": summary_json(report),
         "lock": session.locks.shown,
         "diagnostics": findings_json(findings),
@@ -204,7 +209,7 @@ def end_lines(session: Session, report: Report) -> list[Line]:
 def run_markdown(command: str, session: Session, report: Report, code: int) -> str:
     """How a run ended, for a job summary."""
     last = report.last
-    jobs = jobs_json(last.plan, last.view)
+    jobs = _jobs(last)
     cells = [("JOB", "HEALTH", "MODEL", "CHECKPOINT")]
     cells += [
         (

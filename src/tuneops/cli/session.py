@@ -14,7 +14,9 @@ import click
 import httpx
 from filelock import FileLock, Timeout
 
+from tuneops.cli import guard as guards
 from tuneops.cli.duration import read_duration
+from tuneops.cli.guard import Guard
 from tuneops.cli.project import Project
 from tuneops.core.desired import Declaration, DesiredGraph, Target
 from tuneops.core.lock import Cause
@@ -23,12 +25,13 @@ from tuneops.emulator.application import Emulator
 from tuneops.engine.execute import Hands
 from tuneops.engine.pins import pin
 from tuneops.engine.reconcile import Event, Terms, World
-from tuneops.errors import Busy, Denied
+from tuneops.errors import Busy
+from tuneops.gcs.claims import GcsClaims, Spelling
 from tuneops.gcs.objects import GcsObjects
 from tuneops.http.reading import open_client
 from tuneops.http.waiting import Waiting
 from tuneops.render.plan import Header
-from tuneops.store.claims import FileClaims
+from tuneops.store import claim_record
 from tuneops.store.git import Checkout
 from tuneops.store.journal import Journal
 from tuneops.store.lockfile import LockFile
@@ -49,6 +52,9 @@ class Session:
     world: World
     header: Header
     locks: LockFile
+    guard: Guard
+    recorded_guard: str | None
+    """The kind of guard that the lock named when the run began."""
     settle: timedelta
     emulator: Emulator | None
     now: Callable[[], datetime]
@@ -70,6 +76,7 @@ def connect(project: Project, watch: Callable[[Event], None]) -> Iterator[Sessio
         journal = Journal(project.state, target.environment)
         locks = LockFile(project.root, target, journal)
         lock = locks.load()
+        locks.guard = service.guard.kind
         provider, objects = service.provider, service.objects
         graph = pin(
             replace(declaration, target=target),
@@ -82,7 +89,7 @@ def connect(project: Project, watch: Callable[[Event], None]) -> Iterator[Sessio
         hands = Hands(
             service=provider,
             objects=objects,
-            claims=FileClaims(project.state, target.environment),
+            claims=service.guard.claims,
             memory=_Memory(journal, locks),
             read_file=project.read_file,
             file=project.file,
@@ -102,6 +109,8 @@ def connect(project: Project, watch: Callable[[Event], None]) -> Iterator[Sessio
             world=world,
             header=_header(service, locks, len(lock.jobs)),
             locks=locks,
+            guard=service.guard,
+            recorded_guard=lock.guard if locks.exists else None,
             settle=settle,
             emulator=service.emulator,
             now=service.now,
@@ -153,6 +162,7 @@ class _Service:
     target: Target
     provider: VertexProvider
     objects: GcsObjects
+    guard: Guard
     clock: "_RealClock | _VirtualClock"
     emulator: Emulator | None
     now: Callable[[], datetime]
@@ -196,7 +206,7 @@ def _service(project: Project, declaration: Declaration, stack: contextlib.ExitS
     target = declaration.target
     if target.provider == "emulator":
         return _embedded(project, target, stack)
-    return _remote(target, stack)
+    return _remote(project, target, stack)
 
 
 def _embedded(project: Project, target: Target, stack: contextlib.ExitStack) -> _Service:
@@ -218,6 +228,7 @@ def _embedded(project: Project, target: Target, stack: contextlib.ExitStack) -> 
             waiting=waiting,
         ),
         objects=GcsObjects(client, waiting=waiting),
+        guard=guards.local_guard(project, target, served=False),
         clock=_VirtualClock(emulator),
         emulator=emulator,
         now=emulator.time,
@@ -225,7 +236,7 @@ def _embedded(project: Project, target: Target, stack: contextlib.ExitStack) -> 
     )
 
 
-def _remote(target: Target, stack: contextlib.ExitStack) -> _Service:
+def _remote(project: Project, target: Target, stack: contextlib.ExitStack) -> _Service:
     places = endpoints(target.location, os.environ)
     loopback = places.vertex.loopback
     auth: httpx.Auth
@@ -242,6 +253,7 @@ def _remote(target: Target, stack: contextlib.ExitStack) -> _Service:
         return open_client(url, auth)
 
     waiting = Waiting()
+    storage = stack.enter_context(client(places.storage.url))
     return _Service(
         target=target,
         provider=VertexProvider(
@@ -251,12 +263,24 @@ def _remote(target: Target, stack: contextlib.ExitStack) -> _Service:
             fresh=lambda: client(places.vertex.url),
             waiting=waiting,
         ),
-        objects=GcsObjects(stack.enter_context(client(places.storage.url)), waiting=waiting),
+        objects=GcsObjects(storage, waiting=waiting),
+        guard=_guard(project, target, storage, served=loopback),
         clock=_RealClock(),
         emulator=None,
         now=_wall,
         name=name,
     )
+
+
+def _guard(project: Project, target: Target, storage: httpx.Client, *, served: bool) -> Guard:
+    """The guard that the environment names; `auto` rehearses on an emulator without the remote."""
+    if target.claims.startswith("gs://"):
+        spelling = Spelling(dump=claim_record.dump, load=claim_record.load)
+        claims = GcsClaims(storage, target.claims, spelling=spelling, waiting=Waiting())
+        return Guard(kind="gs", shown=f"object in {target.claims}", claims=claims)
+    if target.claims == "git" or (target.claims == "auto" and not served):
+        return guards.git_guard(project, target, served=served)
+    return guards.local_guard(project, target, served=served)
 
 
 def _header(service: _Service, locks: LockFile, jobs: int) -> Header:
@@ -265,7 +289,7 @@ def _header(service: _Service, locks: LockFile, jobs: int) -> Header:
         target=service.name,
         lock=locks.shown,
         lock_state=state,
-        guard="local file (this checkout only)",
+        guard=service.guard.shown,
         emulated=service.target.provider == "emulator",
     )
 
@@ -279,11 +303,11 @@ def _settle() -> timedelta:
     return length
 
 
-def refuse_unguarded(session: Session) -> None:
-    """Refuse to buy in CI without a creation guard that all runners share."""
-    if not session.emulated and os.environ.get("CI") == "true":
-        raise Denied(
-            "creating jobs in CI needs a creation guard that all runners share",
-            notes=("this version guards creates within one checkout only; nothing was bought",),
-            help="run `tuneops apply` from one checkout that is kept, such as your own machine",
-        )
+def refuse_unguarded(session: Session, *, allow_weaker: bool) -> None:
+    """Refuse to buy under a weaker guard than the lock records, or in CI without a shared one."""
+    guards.refuse_unguarded(
+        session.guard,
+        session.recorded_guard,
+        emulated=session.emulated,
+        allow_weaker=allow_weaker,
+    )

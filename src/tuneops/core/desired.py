@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from tuneops.core.address import Address
 from tuneops.core.fingerprint import lineage
@@ -34,6 +34,8 @@ class Target:
     location: str
     dataset_bucket: str
     concurrent_jobs: int | None = None
+    claims: str = "auto"
+    """Where creates are guarded: `auto`, `local`, `git`, or a place `gs://bucket/folder`."""
 
     @property
     def owner(self) -> str:
@@ -140,6 +142,8 @@ class DeclaredJob:
     policy: Policy
     where: SourceRef
     adopt: Adoption | None = None
+    evaluation_config: Mapping[str, Any] | None = None
+    """The service's own JSON. Of no lineage: what is measured changes nothing that is trained."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +198,7 @@ class DesiredJob:
     policy: Policy
     where: SourceRef
     adopt: Adoption | None = None
+    evaluation_config: Mapping[str, Any] | None = None
 
     @property
     def parent(self) -> Address | None:
@@ -289,6 +294,7 @@ def _desire(
         policy=job.policy,
         where=job.where,
         adopt=job.adopt,
+        evaluation_config=job.evaluation_config,
     )
 
 

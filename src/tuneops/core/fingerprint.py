@@ -58,7 +58,9 @@ def creation_key(*, owner: str, project: str, location: str, lineage: str, attem
 
 def decimal_text(number: Decimal) -> str:
     """Write a number so that equal numbers have equal texts: no exponent, no trailing zeros."""
-    text = format(number.normalize(), "f")
+    text = format(number, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 

@@ -6,14 +6,17 @@ label values: at most 63 characters of lower-case letters, digits, `_` and `-`.
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tuneops.core.address import Address
+from tuneops.core.desired import Policy, Retry
 from tuneops.core.observed import Ownership
+from tuneops.core.recipe import Evidence
 
-_ATTEMPT = re.compile(r"a(\d{4,})-([a-z2-7]{26})")
-_LINE = re.compile(r"\n?\[tuneops1 (\{.*\})\]\s*\Z", re.DOTALL)
+_ATTEMPT = re.compile(r"a([0-9]{4,})-([a-z2-7]{26})")
+_LINE = re.compile(r"(?:\A|\n)\[tuneops1 (\{[^\n]*\})\]\s*\Z")
 
 RESERVED = ("tuneops-", "google-", "goog-", "managed-by", "tune-type")
 """Label keys that a spec may not set: ours, and those that the service keeps for itself."""
@@ -28,12 +31,20 @@ class Note:
 
     attempt: int
     training: tuple[int, str]
+    training_evidence: Evidence | None = None
     validation: tuple[int, str] | None = None
+    validation_evidence: Evidence | None = None
+    parent: str = ""
+    """The address of the job that this one continues, if that is one of ours."""
+    parent_lineage: str = ""
+    """Its lineage, which the parent's own labels do not say if somebody else made it."""
     checkpoint_rule: str = ""
     source: str = ""
     """How the spec named the tuned model that the job continues, if it was none of ours."""
-    declared: tuple[str, ...] = ()
-    """The hyperparameters that the spec set; the service fills in the others later."""
+    nonce: str = ""
+    declared: Mapping[str, str] = field(default_factory=dict)
+    """The hyperparameters that the spec set, as it wrote them: the service fills in the others
+    later, and shows a number as its nearest double."""
     policy: tuple[str, ...] = ()
     """What the policy says beyond its defaults, as `name=value`."""
     commit: str = ""
@@ -68,23 +79,53 @@ def read_labels(labels: Mapping[str, str]) -> Ownership | None:
 
 
 def describe(text: str, note: Note) -> str:
-    """A job's description: the user's text and, as its last line, the machine line."""
+    """A job's description: the user's text and, as its last line, the machine line.
+
+    Evidence that would make the line too long is left out: it proves, but it identifies nothing.
+    """
+    less = replace(note, validation_evidence=None)
+    least = replace(less, training_evidence=None)
+    line = next((line for line in map(_line, (note, less, least)) if _fits(line)), "")
+    assert line, "the machine line outgrew its limit"
+    return f"{text}\n{line}" if text else line
+
+
+def _line(note: Note) -> str:
     value = {
         "a": note.attempt,
-        "t": list(note.training),
-        "v": list(note.validation) if note.validation else None,
+        "t": _data(note.training, note.training_evidence),
+        "v": _data(note.validation, note.validation_evidence) if note.validation else None,
+        "f": note.parent or None,
+        "l": note.parent_lineage or None,
         "r": note.checkpoint_rule or None,
         "s": note.source or None,
-        "h": list(note.declared) or None,
+        "n": note.nonce or None,
+        "h": dict(note.declared) or None,
         "o": list(note.policy) or None,
         "c": note.commit or None,
         "d": note.dirty or None,
         "p": note.plan or None,
     }
     compact = {key: item for key, item in value.items() if item is not None}
-    line = f"[tuneops1 {json.dumps(compact, separators=(',', ':'), sort_keys=True)}]"
-    assert len(line.encode()) <= MACHINE_LINE_LIMIT, "the machine line outgrew its limit"
-    return f"{text}\n{line}" if text else line
+    return f"[tuneops1 {json.dumps(compact, separators=(',', ':'), sort_keys=True)}]"
+
+
+def _fits(line: str) -> bool:
+    return len(line.encode()) <= MACHINE_LINE_LIMIT
+
+
+def _data(pin: tuple[int, str], evidence: Evidence | None) -> list[Any]:
+    """A dataset: what identifies it, and what else is known of it."""
+    if evidence is None:
+        return [*pin]
+    more = {
+        "g": evidence.generation,
+        "m": evidence.md5,
+        "n": evidence.examples,
+        "s": evidence.sha256,
+    }
+    known = {key: item for key, item in more.items() if item is not None}
+    return [*pin, known] if known else [*pin]
 
 
 def read_note(description: str) -> Note | None:
@@ -98,20 +139,58 @@ def read_note(description: str) -> Note | None:
         return Note(
             attempt=int(value["a"]),
             training=_pin(value["t"]),
+            training_evidence=_evidence(value["t"]),
             validation=_pin(validation) if validation else None,
+            validation_evidence=_evidence(validation) if validation else None,
+            parent=str(value.get("f", "")),
+            parent_lineage=str(value.get("l", "")),
             checkpoint_rule=str(value.get("r", "")),
             source=str(value.get("s", "")),
-            declared=tuple(str(name) for name in value.get("h", ())),
+            nonce=str(value.get("n", "")),
+            declared={str(name): str(item) for name, item in dict(value.get("h", {})).items()},
             policy=tuple(str(item) for item in value.get("o", ())),
             commit=str(value.get("c", "")),
             dirty=bool(value.get("d", False)),
             plan=str(value.get("p", "")),
         )
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (AttributeError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
 def _pin(value: object) -> tuple[int, str]:
-    if not isinstance(value, list) or len(value) != 2:
+    if not isinstance(value, list) or len(value) < 2:
         raise ValueError(value)
     return int(value[0]), str(value[1])
+
+
+def _evidence(value: list[Any]) -> Evidence | None:
+    if len(value) < 3:
+        return None
+    known = value[2]
+    words = {key: str(known[key]) if key in known else None for key in ("g", "m", "s")}
+    examples = int(known["n"]) if "n" in known else None
+    return Evidence(generation=words["g"], md5=words["m"], sha256=words["s"], examples=examples)
+
+
+def policy_words(policy: Policy) -> Iterator[str]:
+    """What a policy says beyond its defaults, as the machine line keeps it."""
+    usual = Policy()
+    plain: Mapping[str, tuple[object, object]] = {
+        "retry": (policy.retry.limit, usual.retry.limit),
+        "onSupersede": (policy.on_supersede, usual.on_supersede),
+        "onRemove": (policy.on_remove, usual.on_remove),
+    }
+    for name, (value, default) in plain.items():
+        if value != default:
+            yield f"{name}={value}"
+
+
+def read_policy(words: tuple[str, ...]) -> Policy:
+    """The policy of `policy_words`; a word that means nothing here counts as not said."""
+    said = dict(word.partition("=")[::2] for word in words)
+    limit = said.get("retry", "")
+    return Policy(
+        retry=Retry(limit=int(limit)) if re.fullmatch("[0-9]{1,4}", limit) else Retry(),
+        on_supersede="finish" if said.get("onSupersede") == "finish" else "cancel",
+        on_remove="cancel" if said.get("onRemove") == "cancel" else "retain",
+    )

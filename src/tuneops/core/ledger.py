@@ -10,11 +10,19 @@ from typing import Literal
 
 from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.fingerprint import creation_key
-from tuneops.core.labels import read_note
+from tuneops.core.labels import Note, read_note, read_policy
 from tuneops.core.lock import Cause, Creation, EvidenceSet, Lock, LockedJob
 from tuneops.core.match import adoptable, made_by
 from tuneops.core.observed import Checkpoint, JobState, Observed, ObservedJob
-from tuneops.core.recipe import AtEpoch, AtStep, CheckpointRule, Pretuned, WithId
+from tuneops.core.recipe import (
+    AtEpoch,
+    AtStep,
+    CheckpointRule,
+    Evidence,
+    Pretuned,
+    Recipe,
+    WithId,
+)
 
 Books = dict[str, dict[str, Creation]]
 
@@ -36,9 +44,17 @@ def learn(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta
 
 
 def updated(creation: Creation, job: ObservedJob) -> Creation:
-    """A creation with all that its job shows; `chosen` is the last checkpoint of a success."""
-    checkpoints = dict(job.checkpoints) or creation.checkpoints
+    """A creation with all that its job shows; `chosen` is the last checkpoint of a success.
+
+    A job that has ended stays so: an answer that shows it running again is an old one. What it
+    showed before is kept, but for the checkpoints of one that ended without a model: nothing can
+    start from them, and the service shows them no more.
+    """
+    if creation.state is not None and creation.state.terminal and not job.state.terminal:
+        return creation
     succeeded = job.state is JobState.SUCCEEDED
+    lost = job.state.terminal and not succeeded and job.model is None
+    checkpoints = dict(job.checkpoints) or ({} if lost else creation.checkpoints)
     return replace(
         creation,
         asked=None,
@@ -255,19 +271,34 @@ def settled(asked: datetime | None, at: datetime, settle: timedelta) -> bool:
 
 def found(desired: DesiredJob, job: ObservedJob) -> Creation:
     """The entry for a job of ours that the lock did not know, written from its own marks."""
-    ownership, note = job.ownership, read_note(job.description)
-    assert ownership is not None, "only a job with our labels can be adopted"
+    note = read_note(job.description)
+    if note is None:
+        entry = marked(desired.recipe, job, Note(attempt=1, training=(0, "")))
+        return replace(entry, evidence=evidence_of(desired), policy=desired.policy)
+    entry = marked(desired.recipe, job, note)
+    if note.training_evidence is None:
+        evidence = replace(entry.evidence, training=desired.training.evidence)
+        return replace(entry, evidence=evidence)
+    return entry
+
+
+def marked(recipe: Recipe, job: ObservedJob, note: Note) -> Creation:
+    """The entry for a job of ours with this recipe: all else as its labels and line say it."""
+    ownership = job.ownership
+    assert ownership is not None, "only a job with our labels can be recorded"
     return Creation(
         attempt=ownership.attempt,
         lineage=ownership.lineage,
         mark=ownership.mark,
-        recipe=desired.recipe,
-        evidence=evidence_of(desired),
-        policy=desired.policy,
+        recipe=recipe,
+        evidence=EvidenceSet(
+            training=note.training_evidence or Evidence(),
+            validation=(note.validation_evidence or Evidence()) if note.validation else None,
+            source=note.source or None,
+        ),
+        policy=read_policy(note.policy),
         source=_source_of(job),
-        cause=Cause(commit=note.commit or None, dirty=note.dirty, plan=note.plan or None)
-        if note
-        else Cause(),
+        cause=Cause(commit=note.commit or None, dirty=note.dirty, plan=note.plan or None),
     )
 
 
@@ -303,6 +334,12 @@ def evidence_of(desired: DesiredJob) -> EvidenceSet:
 
 
 def _renamed(creation: Creation, job: ObservedJob) -> Creation:
+    """The entry without what belongs to another job; it says what the POST of this one said."""
+    note = read_note(job.description)
+    if job.ownership is not None and job.ownership.mark != creation.mark and note is not None:
+        return marked(creation.recipe, job, note)
     if creation.job in (None, job.name):
         return creation
-    return replace(creation, job=job.name, checkpoints={}, chosen=None, model=None, error=None)
+    return replace(
+        creation, job=job.name, state=None, checkpoints={}, chosen=None, model=None, error=None
+    )

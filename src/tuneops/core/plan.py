@@ -183,6 +183,9 @@ class Approval:
     buys: Mapping[str, int]
     """The highest attempt that may be bought, by address; the lineage is that of `desired`."""
     cancels: frozenset[str]
+    late: frozenset[str] = frozenset()
+    """Lineages of unanswered creates that no spec wants: should their jobs show up, they may be
+    stopped."""
 
     @staticmethod
     def of(plan: Plan) -> "Approval":
@@ -208,6 +211,11 @@ class Approval:
             desired=dict(plan.desired),
             buys=buys,
             cancels=frozenset(change.job for change in plan.cancels if change.job),
+            late=frozenset(
+                change.lineage
+                for change in plan.changes
+                if change.action is Action.WAIT and change.job is None and change.lineage
+            ),
         )
 
     def refusal(self, plan: Plan) -> str | None:
@@ -220,8 +228,8 @@ class Approval:
         for change in plan.buys:
             if change.attempt > self.buys.get(change.address, 0):
                 return f"`{change.address}` would be bought, which the plan did not say"
-        twins = {self.desired[address] for address in self.buys}
+        unseen = {self.desired[address] for address in self.buys} | self.late
         for change in plan.cancels:
-            if change.job not in self.cancels and change.lineage not in twins:
+            if change.job not in self.cancels and change.lineage not in unseen:
                 return f"`{change.job}` would be cancelled, which the plan did not say"
         return None

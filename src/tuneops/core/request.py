@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tuneops.core.recipe import Concrete, HyperParameters, Method
 
@@ -24,3 +25,4 @@ class JobRequest:
     labels: Mapping[str, str]
     encryption_key: str | None
     service_account: str | None
+    evaluation_config: Mapping[str, Any] | None = None

@@ -1,17 +1,17 @@
 """The effects that are ready now. A step is data: it is executed, shown and tested elsewhere."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tuneops.core.desired import DesiredJob, Policy
-from tuneops.core.diff import fields, rule_text
-from tuneops.core.labels import Note, describe, job_labels
+from tuneops.core.desired import DesiredJob
+from tuneops.core.diff import rule_text
+from tuneops.core.labels import Note, describe, job_labels, policy_words
 from tuneops.core.ledger import evidence_of, resolve_checkpoint, settled
 from tuneops.core.lock import Cause, Creation
 from tuneops.core.observed import JobState, Ownership
 from tuneops.core.plan import Action, Change, Plan
 from tuneops.core.planner import View, parent_result
-from tuneops.core.recipe import Concrete, Pretuned, Upstream
+from tuneops.core.recipe import Concrete, HyperParameters, Pretuned, Upstream
 from tuneops.core.request import JobRequest
 
 
@@ -148,35 +148,38 @@ def request(step: CreateJob, owner: str, creation: Creation) -> JobRequest:
         labels={**job.metadata.labels, **job_labels(ownership)},
         encryption_key=job.recipe.encryption_key,
         service_account=job.service_account,
+        evaluation_config=job.evaluation_config,
     )
 
 
 def _note(job: DesiredJob, creation: Creation) -> Note:
     source = job.recipe.source
+    upstream = source if isinstance(source, Upstream) else None
     validation = job.validation.dataset if job.validation else None
-    prefix = "hyperParameters."
     return Note(
         attempt=creation.attempt,
         training=(job.training.dataset.size, job.training.dataset.crc32c),
+        training_evidence=job.training.evidence,
         validation=(validation.size, validation.crc32c) if validation else None,
-        checkpoint_rule=rule_text(source.checkpoint) if isinstance(source, Upstream) else "",
+        validation_evidence=job.validation.evidence if job.validation else None,
+        parent=upstream.from_ if upstream else "",
+        parent_lineage=upstream.lineage if upstream else "",
+        checkpoint_rule=rule_text(upstream.checkpoint) if upstream else "",
         source=job.model_ref.text if job.model_ref else "",
-        declared=tuple(
-            path.removeprefix(prefix) for path in fields(job.recipe) if path.startswith(prefix)
-        ),
-        policy=tuple(_policy_words(job.policy)),
+        nonce=job.recipe.nonce or "",
+        declared=dict(_declared(job.recipe.hyper_parameters)),
+        policy=tuple(policy_words(job.policy)),
         commit=creation.cause.commit or "",
         dirty=creation.cause.dirty,
         plan=creation.cause.plan or "",
     )
 
 
-def _policy_words(policy: Policy) -> Iterator[str]:
-    plain: Mapping[str, tuple[object, object]] = {
-        "retry": (policy.retry.limit, Policy().retry.limit),
-        "onSupersede": (policy.on_supersede, Policy().on_supersede),
-        "onRemove": (policy.on_remove, Policy().on_remove),
+def _declared(hyper: HyperParameters) -> Iterator[tuple[str, str]]:
+    values = {
+        "epochCount": hyper.epoch_count,
+        "adapterSize": hyper.adapter_size,
+        "learningRateMultiplier": hyper.learning_rate_multiplier,
+        "beta": hyper.beta,
     }
-    for name, (value, default) in plain.items():
-        if value != default:
-            yield f"{name}={value}"
+    return ((name, str(value)) for name, value in values.items() if value is not None)

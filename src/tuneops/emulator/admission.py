@@ -14,7 +14,13 @@ from tuneops.emulator.datasets import Analysis, analyse, validation_failure
 from tuneops.emulator.errors import exhausted, invalid, not_found, unacceptable
 from tuneops.emulator.ledger import View
 from tuneops.emulator.lifecycle import default_epochs, pending_time
-from tuneops.emulator.models import ADAPTER_SIZES, BASE_MODELS, PREFERENCE, SUPERVISED, BaseModel
+from tuneops.emulator.models import (
+    ADAPTER_SIZES,
+    BASE_MODELS,
+    PREFERENCE,
+    SUPERVISED,
+    BaseModel,
+)
 from tuneops.emulator.names import Scope, numeric_id, opaque_uuid
 from tuneops.emulator.objects import split_uri
 from tuneops.emulator.quota import METRIC
@@ -138,14 +144,14 @@ def _analyse(
     if faults:
         raise unacceptable(faults)
     results = {
-        field: analyse(content, method=method, uri=spec[field], token_limit=model.example_tokens)
+        field: analyse(content, method=method, uri=spec[field], model=model)
         for field, content in contents.items()
     }
     training = results["trainingDatasetUri"]
     failure = training.failure
     if failure is None and "validationDatasetUri" in results:
         uri = spec["validationDatasetUri"]
-        failure = validation_failure(training, results["validationDatasetUri"], uri)
+        failure = validation_failure(training, results["validationDatasetUri"], uri, model)
     if failure is None:
         return training, None
     return training, {"code": failure.code, "message": failure.message}

@@ -94,8 +94,7 @@ class Emulator:
             response = self._answer(request)
             status = response.status_code
         finally:
-            if request.path != "/" and not request.path.startswith(PREFIX):
-                self._log.record(request, at=self.time().isoformat(), status=status)
+            self._record(request, status)
         response.headers.update(self.label())
         return response(request.environ, start_response)
 
@@ -172,20 +171,25 @@ class Emulator:
             route = find_route(request)
             asked = Asked(method=route.method.name, scope=route.scope, request=request)
             return self._injector.answer(asked, partial(self._respond, route))
-        except Refusal as refusal:
-            return refusal_response(refusal, request)
+        except ConnectionDropped:
+            raise
+        except Exception as error:
+            return _failed(error, request)
 
     def _respond(self, route: Route, request: Request, lag: int) -> Response:
         try:
             return dispatch(route, request, self._ledger, self._settings, lag)
-        except Refusal as refusal:
-            return refusal_response(refusal, request)
+        except Exception as error:
+            return _failed(error, request)
+
+    def _record(self, request: Request, status: int) -> None:
+        """Write a request down, unless only an emulator has its path."""
+        if request.path == "/" or request.path.startswith(PREFIX):
+            return
+        try:
+            self._log.record(request, at=self.time().isoformat(), status=status)
         except Exception:
-            _LOG.exception("%s %s failed", request.method, request.path)
-            message = "Internal error encountered."
-            if is_storage(request.path):
-                return refusal_response(StorageError(500, "internalError", message), request)
-            return refusal_response(VertexError("INTERNAL", message), request)
+            _LOG.exception("%s %s was not written down", request.method, request.path)
 
     def _description(self) -> dict[str, Any]:
         return {
@@ -194,6 +198,17 @@ class Emulator:
             "time": self.time().isoformat(),
             "speed": self._ledger.anchor.speed,
         }
+
+
+def _failed(error: Exception, request: Request) -> Response:
+    """Return the answer to a request that was refused, or that the emulator failed at."""
+    if isinstance(error, Refusal):
+        return refusal_response(error, request)
+    _LOG.error("%s %s failed", request.method, request.path, exc_info=error)
+    message = "Internal error encountered."
+    if is_storage(request.path):
+        return refusal_response(StorageError(500, "internalError", message), request)
+    return refusal_response(VertexError("INTERNAL", message), request)
 
 
 def _standard(environ: "WSGIEnvironment") -> "WSGIEnvironment":

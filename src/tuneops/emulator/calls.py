@@ -17,6 +17,7 @@ _COMMON = frozenset({
     "alt", "$alt", "fields", "key", "prettyPrint", "$prettyPrint", "quotaUser", "$.xgafv",
     "access_token", "oauth_token", "callback", "upload_protocol", "uploadType",
 })  # fmt: skip
+_REPEATED = frozenset({"timeSeries"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,8 @@ Handler = Callable[..., dict[str, Any]]
 def read_arguments(given: MultiDict[str, str], allowed: tuple[str, ...]) -> dict[str, str]:
     """Return the parameters of a method by camelCase name; refuse what it does not have.
 
+    The values of a repeated parameter come joined by line ends, which none of them holds.
+
     Of a parameter that is given twice the last one counts: Google's own client sends `filter`
     twice when it lists tuned models, and what the service makes of it is not documented.
     """
@@ -70,7 +73,8 @@ def read_arguments(given: MultiDict[str, str], allowed: tuple[str, ...]) -> dict
     faults = []
     for name, values in given.lists():
         if name in spellings:
-            result[spellings[name]] = values[-1]
+            name = spellings[name]
+            result[name] = "\n".join(values) if name in _REPEATED else values[-1]
         elif name not in _COMMON:
             problem = f'Unknown name "{name}": Cannot bind query parameter.'
             faults.append(("", f"Invalid JSON payload received. {problem}"))

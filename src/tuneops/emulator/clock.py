@@ -55,6 +55,11 @@ def rfc3339(instant: int) -> str:
     return moment(instant).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def instant(text: str) -> int:
+    """Read what `rfc3339` writes."""
+    return micros(datetime.fromisoformat(text))
+
+
 def rfc3339_millis(instant: int) -> str:
     """Write an instant as Cloud Storage does: UTC, three decimals, `Z`."""
     return f"{moment(instant).strftime('%Y-%m-%dT%H:%M:%S.%f')[:-3]}Z"

@@ -13,14 +13,13 @@ from typing import Any
 
 from tuneops.emulator.examples import Example, Misfit, preference_example, supervised_example
 from tuneops.emulator.lifecycle import Failure
-from tuneops.emulator.models import PREFERENCE, SUPERVISED
+from tuneops.emulator.models import PREFERENCE, SUPERVISED, BaseModel
 from tuneops.emulator.statistics import spread
 
 _READERS = {SUPERVISED: supervised_example, PREFERENCE: preference_example}
 _SHOWN = 10
 _SAMPLES = 3
 _TEXT_SHOWN = 400
-VALIDATION_LIMIT = 5000
 VALIDATION_FREE = 1000
 
 
@@ -40,16 +39,18 @@ class _Dropped:
     reason: str
 
 
-def analyse(content: bytes, *, method: str, uri: str, token_limit: int) -> Analysis:
+def analyse(content: bytes, *, method: str, uri: str, model: BaseModel) -> Analysis:
     """Read a whole dataset."""
     kept: list[Example] = []
     dropped: list[_Dropped] = []
     for number, line in _lines(content):
         try:
             example = _READERS[method](_json(line))
+            if model.text_only:
+                example.check_text_only()
         except Misfit as misfit:
             return _failed(f"{uri}, line {number}: {misfit}")
-        reason = example.too_large(token_limit)
+        reason = example.too_large(model.example_tokens)
         if reason is None:
             kept.append(example)
         else:
@@ -67,17 +68,20 @@ def analyse(content: bytes, *, method: str, uri: str, token_limit: int) -> Analy
     return Analysis(lines=lines, kept=len(kept), stats=summarise(kept, dropped), failure=None)
 
 
-def validation_failure(training: Analysis, validation: Analysis, uri: str) -> Failure | None:
+def validation_failure(
+    training: Analysis, validation: Analysis, uri: str, model: BaseModel
+) -> Failure | None:
     """Say what is wrong with a validation set beside its training set, if anything is."""
     if validation.failure is not None:
         return validation.failure
-    if validation.lines > VALIDATION_LIMIT:
+    if validation.lines > model.validation_limit:
         return Failure(
             code=3,
-            message=f"{uri} holds {validation.lines} examples; at most {VALIDATION_LIMIT} may"
+            message=f"{uri} holds {validation.lines} examples; at most {model.validation_limit} may"
             " be used for validation.",
         )
-    if validation.lines > VALIDATION_FREE and validation.lines * 10 > training.lines * 3:
+    too_many = validation.lines > VALIDATION_FREE and validation.lines * 10 > training.lines * 3
+    if model.validation_share and too_many:
         return Failure(
             code=3,
             message=f"{uri} holds {validation.lines} examples; beyond {VALIDATION_FREE} it may"

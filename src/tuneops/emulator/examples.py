@@ -50,6 +50,12 @@ class Example:
     messages: int
     scores: tuple[int, ...]
 
+    def check_text_only(self) -> None:
+        """Refuse a line that holds anything but text."""
+        for turn in (*_instruction(self.source), *self.source["contents"]):
+            if any("text" not in part for part in turn["parts"]):
+                raise Misfit("this model learns from text only.")
+
     def too_large(self, token_limit: int) -> str | None:
         """Say why the service drops this example, if it does."""
         if self.longest > token_limit:

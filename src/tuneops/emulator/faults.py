@@ -34,8 +34,7 @@ from tuneops.emulator.fates import Fate
 JOB = "job"
 LISTS = frozenset({
     "tuningJobs.list", "models.list", "models.listVersions", "models.listCheckpoints",
-    "endpoints.list", "metadataStores.contexts.list", "metadataStores.artifacts.list",
-    "metadataStores.executions.list", "tensorboards.list", "tensorboards.experiments.list",
+    "endpoints.list", "metadataStores.contexts.list", "metadataStores.executions.list",
     "tensorboards.experiments.runs.list", "tensorboards.experiments.runs.timeSeries.list",
     "storage.objects.list",
 })  # fmt: skip
@@ -44,8 +43,7 @@ METHODS = LISTS | {
     "models.get", "models.patch", "models.delete", "models.mergeVersionAliases",
     "models.deleteVersion",
     "endpoints.get", "endpoints.delete", "endpoints.undeployModel", "operations.get",
-    "metadataStores.get", "metadataStores.contexts.get", "metadataStores.artifacts.get",
-    "metadataStores.executions.get", "metadataStores.contexts.queryContextLineageSubgraph",
+    "metadataStores.contexts.get", "metadataStores.artifacts.get",
     "tensorboards.get", "tensorboards.batchRead", "tensorboards.experiments.get",
     "tensorboards.experiments.runs.get", "tensorboards.experiments.runs.timeSeries.get",
     "tensorboards.experiments.runs.timeSeries.read",

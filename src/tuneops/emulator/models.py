@@ -33,7 +33,11 @@ _TWO = frozenset({"us-central1", "europe-west4"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseModel:
-    """What may be asked of one publisher model."""
+    """What may be asked of one publisher model.
+
+    `validation_share` says that a validation set of more than 1,000 examples is limited to a
+    share of the training set as well.
+    """
 
     id: str
     methods: frozenset[str]
@@ -44,6 +48,9 @@ class BaseModel:
     multi_region_serving: bool
     retired: date | None
     example_tokens: int = 131_072
+    validation_limit: int = 5000
+    validation_share: bool = True
+    text_only: bool = False
     default_adapter_size: str = "ADAPTER_SIZE_FOUR"
 
     def serving_location(self, region: str) -> str:
@@ -91,9 +98,27 @@ def _gemini_2(
 
 _SMALL = frozenset({1, 2, 4, 8})
 
+# From Google's three pages on tuning translation models (copies of September 2025): lines are
+# those of Gemini, but text only. Keys and the default adapter size are our choice.
+_TRANSLATION = BaseModel(
+    id="translation-llm-002",
+    methods=frozenset({SUPERVISED}),
+    adapter_sizes=frozenset({4}),
+    regions=frozenset({"us-central1"}),
+    continuous=False,
+    encryption=True,
+    multi_region_serving=False,
+    retired=None,
+    example_tokens=1000,
+    validation_limit=1024,
+    validation_share=False,
+    text_only=True,
+)
+
 BASE_MODELS: Mapping[str, BaseModel] = {
     model.id: model
     for model in (
+        _TRANSLATION,
         _flash_3("gemini-3.5-flash", SUPERVISED, PREFERENCE),
         _flash_3("gemini-3.5-flash-lite", SUPERVISED, continuous=False),
         _flash_3("gemini-3.1-flash-lite", SUPERVISED),

@@ -70,7 +70,7 @@ class RequestLog:
 
     def __init__(self, database: Path) -> None:
         self._lock = threading.Lock()
-        path = database.with_name(f"{database.name}-requests")
+        path = database.with_name(f"{database.stem}-requests{database.suffix}")
         self._connection = sqlite3.connect(
             path, timeout=5, isolation_level=None, check_same_thread=False
         )

@@ -15,6 +15,7 @@ from tuneops.emulator import (
     models_api,
     operations_api,
     storage_api,
+    tensorboard_api,
     uploads_api,
 )
 from tuneops.emulator.answers import is_storage, json_response
@@ -66,6 +67,10 @@ _FILTERED = (*_PAGED, "filter")
 _JOB = "tuningJobs/<segment:job>"
 _MODEL = "models/<segment:model>"
 _ENDPOINT = "endpoints/<segment:endpoint>"
+_STORE = "metadataStores/<segment:store>"
+_BOARD = "tensorboards/<segment:tensorboard>"
+_TRIAL = f"{_BOARD}/experiments/<segment:experiment>"
+_RUN = f"{_TRIAL}/runs/<segment:run>"
 
 # HTTP method, path below the location, name, handler, query parameters of its own.
 _VERTEX: tuple[tuple[str, str, str, Handler, tuple[str, ...]], ...] = (
@@ -106,10 +111,69 @@ _VERTEX: tuple[tuple[str, str, str, Handler, tuple[str, ...]], ...] = (
     ("GET", "operations/<segment:operation>", "operations.get", operations_api.get, ()),
     (
         "GET",
-        "metadataStores/<segment:store>/contexts/<segment:context>",
+        f"{_STORE}/contexts/<segment:context>",
         "metadataStores.contexts.get",
         metadata_api.get_context,
         (),
+    ),
+    (
+        "GET",
+        f"{_STORE}/contexts",
+        "metadataStores.contexts.list",
+        metadata_api.list_contexts,
+        (*_FILTERED, "orderBy"),
+    ),
+    (
+        "GET",
+        f"{_STORE}/artifacts/<segment:artifact>",
+        "metadataStores.artifacts.get",
+        metadata_api.get_artifact,
+        (),
+    ),
+    (
+        "GET",
+        f"{_STORE}/executions",
+        "metadataStores.executions.list",
+        metadata_api.list_executions,
+        (*_FILTERED, "orderBy"),
+    ),
+    ("GET", _BOARD, "tensorboards.get", tensorboard_api.get_tensorboard, ()),
+    (
+        "GET",
+        f"{_BOARD}:batchRead",
+        "tensorboards.batchRead",
+        tensorboard_api.batch_read,
+        ("timeSeries",),
+    ),
+    ("GET", _TRIAL, "tensorboards.experiments.get", tensorboard_api.get_experiment, ()),
+    (
+        "GET",
+        f"{_TRIAL}/runs",
+        "tensorboards.experiments.runs.list",
+        tensorboard_api.list_runs,
+        _LISTED,
+    ),
+    ("GET", _RUN, "tensorboards.experiments.runs.get", tensorboard_api.get_run, ()),
+    (
+        "GET",
+        f"{_RUN}/timeSeries",
+        "tensorboards.experiments.runs.timeSeries.list",
+        tensorboard_api.list_series,
+        _LISTED,
+    ),
+    (
+        "GET",
+        f"{_RUN}/timeSeries/<segment:series>",
+        "tensorboards.experiments.runs.timeSeries.get",
+        tensorboard_api.get_series,
+        (),
+    ),
+    (
+        "GET",
+        f"{_RUN}/timeSeries/<segment:series>:read",
+        "tensorboards.experiments.runs.timeSeries.read",
+        tensorboard_api.read_series,
+        ("maxDataPoints", "filter"),
     ),
 )
 _PARENT = "/<any(v1, v1beta1):version>/projects/<segment:project>/locations/<segment:location>"
@@ -158,6 +222,7 @@ _MAP = Map(
     ],
     converters={"segment": _Segment, "rest": _Rest},
     strict_slashes=False,
+    redirect_defaults=False,
     merge_slashes=False,
 )
 

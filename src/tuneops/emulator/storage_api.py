@@ -51,7 +51,7 @@ def get_bucket(ledger: Ledger, settings: Settings, request: Request, *, bucket: 
         {
             "kind": "storage#bucket",
             "id": bucket,
-            "selfLink": f"https://www.googleapis.com/storage/v1/b/{bucket}",
+            "selfLink": f"{request.host_url}storage/v1/b/{bucket}",
             "name": bucket,
             "projectNumber": project_number(bucket),
             "metageneration": "1",
@@ -78,7 +78,7 @@ def get_object(
         check_conditions(stored, request.args, reading=True)
         content = view.objects.content(bucket, name) if media else None
     if content is None:
-        return answer(object_json(stored), request)
+        return answer(object_json(stored, request), request)
     return _media(stored, content, request)
 
 
@@ -110,7 +110,7 @@ def list_objects(ledger: Ledger, settings: Settings, request: Request, *, bucket
     result: dict[str, Any] = {"kind": "storage#objects"}
     if token:
         result["nextPageToken"] = token
-    items = [object_json(item) for name in found_names if (item := entries[name])]
+    items = [object_json(item, request) for name in found_names if (item := entries[name])]
     prefixes = [name for name in found_names if entries[name] is None]
     result |= {key: value for key, value in (("items", items), ("prefixes", prefixes)) if value}
     return answer(result, request)
@@ -150,7 +150,7 @@ def patch_object(
         )
         edited = writing.objects.find(bucket, name)
     assert edited is not None
-    return answer(object_json(edited), request)
+    return answer(object_json(edited, request), request)
 
 
 def delete_object(
@@ -166,15 +166,18 @@ def delete_object(
     return Response(status=204)
 
 
-def object_json(stored: StoredObject) -> dict[str, Any]:
-    """Return the metadata of an object as the service answers it."""
+def object_json(stored: StoredObject, request: Request) -> dict[str, Any]:
+    """Return the metadata of an object as the service answers it.
+
+    Its links lead back here: Google's own client downloads from `mediaLink`, wherever it leads.
+    """
     path = f"{stored.bucket}/o/{quote(stored.name, safe='')}"
     created = clock.rfc3339_millis(stored.created)
     return {
         "kind": "storage#object",
         "id": f"{stored.bucket}/{stored.name}/{stored.generation}",
-        "selfLink": f"https://www.googleapis.com/storage/v1/b/{path}",
-        "mediaLink": f"https://storage.googleapis.com/download/storage/v1/b/{path}"
+        "selfLink": f"{request.host_url}storage/v1/b/{path}",
+        "mediaLink": f"{request.host_url}download/storage/v1/b/{path}"
         f"?generation={stored.generation}&alt=media",
         "name": stored.name,
         "bucket": stored.bucket,

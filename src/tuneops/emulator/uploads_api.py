@@ -64,7 +64,7 @@ def insert(ledger: Ledger, settings: Settings, request: Request, *, bucket: str)
         conditions=conditions,
         content=content,
     )
-    return answer(object_json(_store(ledger, upload)), request)
+    return answer(object_json(_store(ledger, upload), request), request)
 
 
 def resume(ledger: Ledger, settings: Settings, request: Request, *, bucket: str) -> Response:
@@ -85,7 +85,7 @@ def resume(ledger: Ledger, settings: Settings, request: Request, *, bucket: str)
         if content:
             response.headers["Range"] = f"bytes=0-{len(content) - 1}"
         return response
-    return answer(object_json(_store(ledger, upload)), request)
+    return answer(object_json(_store(ledger, upload), request), request)
 
 
 def abandon(ledger: Ledger, settings: Settings, request: Request, *, bucket: str) -> Response:
@@ -170,21 +170,27 @@ def _parts(request: Request) -> tuple[dict[str, Any], str, bytes]:
     boundary = parameters.get("boundary", "")
     if type != "multipart/related" or not boundary:
         raise StorageError(400, "badContent", "Expected a multipart/related body.")
-    body = b"\r\n" + request.get_data()
-    pieces = body.split(b"\r\n--" + boundary.encode())
+    line = _line_end(request.get_data(), boundary.encode())
+    pieces = (line + request.get_data()).split(line + b"--" + boundary.encode())
     if len(pieces) != 4 or not pieces[3].startswith(b"--"):
         raise StorageError(400, "badContent", "Expected two parts, metadata and media.")
-    _, metadata = _part(pieces[1])
-    headers, content = _part(pieces[2])
+    _, metadata = _part(pieces[1], line)
+    headers, content = _part(pieces[2], line)
     properties = read_json(metadata)
     return properties, headers.get("Content-Type", "application/octet-stream"), content
 
 
-def _part(piece: bytes) -> tuple[Message, bytes]:
+def _line_end(body: bytes, boundary: bytes) -> bytes:
+    """Return what ends the lines of a multipart body: google-api-python-client writes a bare LF."""
+    after = body.partition(b"--" + boundary)[2]
+    return b"\n" if after.startswith(b"\n") else b"\r\n"
+
+
+def _part(piece: bytes, line: bytes) -> tuple[Message, bytes]:
     # A part without headers begins with two line ends, the first of which ends the boundary.
-    head, gap, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-    if piece.startswith(b"\r\n\r\n"):
-        return Message(), piece[4:]
+    if piece.startswith(line * 2):
+        return Message(), piece[2 * len(line) :]
+    head, gap, content = piece.removeprefix(line).partition(line * 2)
     if not gap:
         raise StorageError(400, "badContent", "A part of the body has no end of headers.")
     return BytesParser().parsebytes(head, headersonly=True), content

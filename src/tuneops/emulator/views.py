@@ -76,8 +76,11 @@ def _error(standing: Standing) -> dict[str, Any] | None:
 
 
 def experiment_name(job: Job, started: int) -> str:
-    """Return the name of the experiment that a job makes when it starts."""
-    stamp = clock.moment(started).strftime("%Y%m%d%H%M%S%f")
+    """Return the name of the experiment that a job makes when it starts.
+
+    The stamp is of the start, as on a real job; its last digits keep jobs of one instant apart.
+    """
+    stamp = clock.moment(started + job.sequence).strftime("%Y%m%d%H%M%S%f")
     return job.scope.name("metadataStores", f"default/contexts/tuning-experiment-{stamp}")
 
 

@@ -69,12 +69,17 @@ def _unlisted(lock: Lock, jobs: Mapping[str, ObservedJob]) -> set[str]:
 
 
 def _models(graph: DesiredGraph, lock: Lock, jobs: Mapping[str, ObservedJob]) -> set[str]:
-    """The models whose versions matter: those of current results and of jobs just finished."""
+    """The models whose versions matter: of current and wanted results, and of jobs just finished."""
     wanted = {job.lineage for job in graph.jobs}
     names = {
         locked.result.model
         for locked in lock.jobs.values()
         if locked.result is not None and locked.result.model is not None
+    }
+    names |= {
+        creation.model
+        for _, _, creation in lock.creations()
+        if creation.model is not None and creation.lineage in wanted
     }
     for job in jobs.values():
         ours = job.ownership is not None and job.ownership.lineage in wanted

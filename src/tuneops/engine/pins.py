@@ -93,13 +93,18 @@ class _Desk:
         self.models: dict[Address, Pretuned] = {}
         self.doubtful: dict[Address, str] = {}
         """The lineage that the pins taken from a job's marks must reproduce."""
+        self.recalled: dict[Address, list[DatasetRef | ModelRef]] = {}
+        """What was pinned by those marks."""
+        self.noted: dict[Address, list[_Noted]] = {}
+        """Namesakes whose marks were not tried yet, latest first."""
 
     def pins(self) -> Pins:
         """Settle everything; what cannot be settled becomes a finding."""
         open_jobs = [job for job in self.declaration.jobs if not self._settle(job)]
         noted = self._noted() if open_jobs else {}
         for job in open_jobs:
-            self._recall(job, noted.get(str(job.address), ()))
+            self.noted[job.address] = noted.get(str(job.address), [])
+            self._recall(job)
             self._read(job)
         self._verify()
         return Pins(datasets=self.datasets, models=self.models)
@@ -152,26 +157,30 @@ class _Desk:
                 found.setdefault(mark.address, []).insert(0, _Noted(job, note, mark.lineage))
         return found
 
-    def _recall(self, job: DeclaredJob, noted: list[_Noted] | tuple[()]) -> None:
-        """Take a job's open pins from the marks of its latest namesake with the same names."""
-        for item in noted:
+    def _recall(self, job: DeclaredJob) -> None:
+        """Take a job's open pins from the marks of its next namesake with the same names."""
+        while noted := self.noted[job.address]:
+            item = noted.pop(0)
             shown = item.job.fields
             same_data = job.training.is_local or shown.training_uri == job.training.location
             same_model = not isinstance(job.source, ModelRef) or item.note.source == job.source.text
             if not same_data or not same_model:
                 continue
+            recalled = self.recalled[job.address] = []
             for ref in list(self._open(job)):
                 if isinstance(ref, ModelRef) and shown.pretuned_model and shown.checkpoint:
                     self.models[job.address] = Pretuned(
                         model=shown.pretuned_model, checkpoint=shown.checkpoint
                     )
-                    self.doubtful[job.address] = item.lineage
+                    recalled.append(ref)
                 elif ref is job.training:
                     size, crc32c = item.note.training
                     dataset = Dataset(uri=job.training.location, size=size, crc32c=crc32c)
                     pinned = Pinned(dataset=dataset, evidence=Evidence())
                     self.datasets[job.address, job.training.location] = pinned
-                    self.doubtful[job.address] = item.lineage
+                    recalled.append(ref)
+            if recalled:
+                self.doubtful[job.address] = item.lineage
             return
 
     def _read(self, job: DeclaredJob) -> None:
@@ -190,24 +199,28 @@ class _Desk:
                 self.datasets[job.address, ref.location] = pinned
 
     def _verify(self) -> None:
-        """Drop recalled pins that do not reproduce their job's lineage, and read instead."""
+        """Drop recalled pins that do not reproduce their job's lineage: try the next, then read."""
         while self.doubtful and not self.findings:
             pins = Pins(datasets=self.datasets, models=self.models)
             graph = desire(self.declaration, pins)
-            wrong = [
-                job
-                for job in self.declaration.jobs
-                if job.address in self.doubtful
-                and (found := graph.find(job.address)) is not None
-                and found.lineage != self.doubtful[job.address]
-            ]
+            wrong = {
+                address: found
+                for address, lineage in self.doubtful.items()
+                if (found := graph.find(address)) is not None and found.lineage != lineage
+            }
             if not wrong:
                 return
-            for job in wrong:
+            for job in self.declaration.jobs:
+                mine = wrong.get(job.address)
+                if mine is None or any(above.address in wrong for above in graph.ancestors(mine)):
+                    continue
                 del self.doubtful[job.address]
-                self.models.pop(job.address, None)
-                if not job.training.is_local:
-                    del self.datasets[job.address, job.training.location]
+                for ref in self.recalled[job.address]:
+                    if isinstance(ref, ModelRef):
+                        del self.models[job.address]
+                    else:
+                        del self.datasets[job.address, ref.location]
+                self._recall(job)
                 self._read(job)
 
     def _resolve(self, ref: ModelRef) -> Pretuned | None:

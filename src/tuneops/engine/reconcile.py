@@ -7,9 +7,9 @@ killed at any instruction is continued by the next one.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, assert_never
 
-from tuneops.core.creation import Held, Made, Order, Outcome, Refusal, Unknown
+from tuneops.core.creation import Contended, Found, Held, Made, Order, Outcome, Refusal, Unknown
 from tuneops.core.desired import DesiredGraph
 from tuneops.core.lock import Cause, Lock
 from tuneops.core.plan import Action, Approval, Change, Plan
@@ -212,27 +212,26 @@ def _fold(lock: Lock, step: Step, outcome: Outcome | None) -> Lock:
 
 
 def _told(change: Change, outcome: Outcome) -> Event:
-    names = {
-        "Made": "submitted",
-        "Found": "found",
-        "Refusal": "refused",
-        "Unknown": "unanswered",
-        "Held": "held",
-        "Contended": "busy",
-    }
+    """What came of a create, as an event."""
     job = None
-    if isinstance(outcome, Made):
-        job = outcome.creation.job
-        detail = (job or "").rpartition("/tuningJobs/")[2]
-        detail = f"tuningJobs/{detail}"
-    else:
-        detail = getattr(outcome, "message", "") or getattr(outcome, "job", "")
+    match outcome:
+        case Made(creation):
+            job = creation.job
+            event, detail = "submitted", f"tuningJobs/{(job or '').rpartition('/tuningJobs/')[2]}"
+        case Found(name):
+            event, detail = "found", name
+        case Refusal(message):
+            event, detail = "refused", message
+        case Unknown(_, message):
+            event, detail = "unanswered", message
+        case Held(_, message):
+            event, detail = "held", message
+        case Contended(message):
+            event, detail = "busy", message
+        case _:
+            assert_never(outcome)
     return Event(
-        address=change.address,
-        event=names[type(outcome).__name__],
-        detail=detail,
-        job=job,
-        attempt=change.attempt,
+        address=change.address, event=event, detail=detail, job=job, attempt=change.attempt
     )
 
 

@@ -128,9 +128,12 @@ class GcsObjects:
 def _named(uri: str) -> ObjectName:
     name = ObjectName.parse(uri)
     if name is None:
-        error = Rejected(f"`{uri}` does not name an object", status=0, reason="NOT_SENT")
-        error.notes = ("no request was sent",)
-        raise error
+        raise Rejected(
+            f"`{uri}` does not name an object",
+            status=0,
+            reason="NOT_SENT",
+            notes=("no request was sent",),
+        )
     return name
 
 

@@ -100,9 +100,7 @@ def rejected(refusal: Refusal) -> Rejected:
     if refusal.permission and refusal.permission not in message:
         message = f"{message} (missing permission: {refusal.permission})"
     kind = NotFound if refusal.status == 404 else Rejected
-    error = kind(message, status=refusal.status, reason=refusal.reason)
-    error.notes += refusal.violations
-    return error
+    return kind(message, status=refusal.status, reason=refusal.reason, notes=refusal.violations)
 
 
 def refused(answer: Answer) -> ProviderError:

@@ -4,7 +4,8 @@ Nothing here may be used for the one request that is not safe to repeat.
 """
 
 import contextlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 
 import httpx
 
@@ -22,6 +23,11 @@ CALL_LIMIT = 60.0
 
 _READ_TIMEOUT, _CONNECT_TIMEOUT = 30.0, 10.0
 _SHOWN = 200
+_NEAR = tuple(
+    f"all://{host}"
+    for host in ("localhost", "127.0.0.1", "[::1]", "169.254.169.254", "metadata.google.internal")
+)
+"""This machine, and the metadata server that only this machine can ask."""
 
 
 class TooLarge(Exception):
@@ -35,17 +41,44 @@ class TooSlow(Exception):
 def open_client(base_url: str, auth: httpx.Auth) -> httpx.Client:
     """A client with our manners: HTTP/1.1, no redirects; proxies from the environment.
 
-    A loopback address is never sent through a proxy. The caller closes it.
+    A loopback address is never sent through a proxy. `SSL_CERT_FILE` and `SSL_CERT_DIR` say whom to
+    believe, everywhere. Unavailable when these settings are unusable. The caller closes it.
     """
     loopback = is_loopback(httpx.URL(base_url).host)
-    return httpx.Client(
-        base_url=base_url,
-        auth=auth,
-        timeout=httpx.Timeout(_READ_TIMEOUT, connect=_CONNECT_TIMEOUT),
-        http2=False,
-        follow_redirects=False,
-        trust_env=not loopback,
-    )
+    with _usable_settings():
+        return httpx.Client(
+            base_url=base_url,
+            auth=auth,
+            timeout=httpx.Timeout(_READ_TIMEOUT, connect=_CONNECT_TIMEOUT),
+            http2=False,
+            follow_redirects=False,
+            verify=httpx.create_ssl_context(),
+            trust_env=not loopback,
+        )
+
+
+def open_exchange() -> httpx.Client:
+    """A client for logins: as `open_client`, for any host; what is near is asked without a proxy.
+
+    Unavailable when the settings of the environment are unusable. The caller closes it.
+    """
+    with _usable_settings():
+        return httpx.Client(mounts=dict.fromkeys(_NEAR), http2=False, follow_redirects=False)
+
+
+@contextlib.contextmanager
+def _usable_settings() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+        raise Unavailable(
+            f"no connection can be set up: {_without_userinfo(spoken(error))}",
+            help="look at HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR",
+        ) from None
+
+
+def _without_userinfo(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def receive(response: httpx.Response, waiting: Waiting, until: float) -> Answer:

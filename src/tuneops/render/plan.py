@@ -1,6 +1,7 @@
 """A plan for people and for machines: text, Markdown, JSON. Pure."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,7 +110,10 @@ def plan_text(
     if plan.drift:
         yield Line()
         yield Line("Drift, which no spec asked for:", "hold")
-        rows = [(f"  {d.address}", d.kind.value, f"{d.expected} -> {d.found}") for d in plan.drift]
+        rows = [
+            (f"  {d.address}", d.kind.value, f"{_tail(d.expected)} -> {_tail(d.found)}")
+            for d in plan.drift
+        ]
         yield from (Line(inert(row)) for row in columns(rows))
     if shown:
         yield Line()
@@ -167,6 +171,13 @@ def _recipe_rows(job: DesiredJob) -> Iterator[tuple[str, str]]:
     for path in ("encryptionKey", "nonce"):
         if path in values:
             yield path, str(values[path])
+    if job.evaluation_config is not None:
+        yield "evaluation", _evaluation(job.evaluation_config)
+
+
+def _evaluation(config: Mapping[str, Any]) -> str:
+    count = counted(len(config["metrics"]), "metric")
+    return f"{count}, to {config['outputConfig']['gcsDestination']['outputUriPrefix']}"
 
 
 def _dataset(pinned: Pinned) -> str:
@@ -291,6 +302,11 @@ def _longest_run(text: str) -> int:
         run = run + 1 if letter == "`" else 0
         longest = max(longest, run)
     return longest
+
+
+def _tail(name: str) -> str:
+    """A name without its project and location, which the header says."""
+    return re.sub(r"^projects/[^/]+/locations/[^/]+/", "", name)
 
 
 def short_model(name: str | None) -> str:

@@ -51,14 +51,7 @@ LATER = {
     "budget": Later(
         within=_WORKSPACE | _ENVIRONMENT, help="leave it out; read the plan before you apply it"
     ),
-    "claims": Later(
-        within=_ENVIRONMENT, help="leave it out; creates are guarded within this checkout"
-    ),
     "maxCreates": Later(within=frozenset(("limits",)), help="leave it out"),
-    "evaluationConfig": Later(
-        within=frozenset(("supervisedTuningSpec",)),
-        help="leave it out; evaluate the finished model on its own",
-    ),
     "distillationSpec": Later(within=_JOB, help="use `supervisedTuningSpec:`"),
     "reinforcementTuningSpec": Later(
         within=_JOB, help="use `supervisedTuningSpec:` or `preferenceOptimizationSpec:`"

@@ -88,18 +88,23 @@ def _unknown(root: Mapping, path: Path, known: Known) -> Diagnostic:
             help=later.help,
         )
     close = near(name, known(path[:-1]))
+    similar = f"a field with a similar name exists: `{close}`" if close else None
     return Diagnostic(
         code="unknown-field",
         message=f"unknown field `{name}`{inside}",
         where=where,
-        help=f"a field with a similar name exists: `{close}`" if close else _elsewhere(name),
+        help=_elsewhere(name) or similar,
     )
 
 
 def _elsewhere(name: str) -> str | None:
-    if _camel(name) == "beta":
-        return "`beta` belongs to `preferenceOptimizationSpec.hyperParameters`"
-    return None
+    match _camel(name):
+        case "beta":
+            return "`beta` belongs to `preferenceOptimizationSpec.hyperParameters`"
+        case "evaluationConfig":
+            return "it belongs to `supervisedTuningSpec`; preference tuning has no evaluation"
+        case _:
+            return None
 
 
 def _camel(name: str) -> str:

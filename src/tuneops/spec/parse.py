@@ -17,7 +17,8 @@ DEPTH_LIMIT = 32
 SCALAR_LIMIT = 64 * 1024
 
 _LOADER = getattr(yaml, "CLoader", yaml.Loader)
-_FREE = frozenset(("labels", "variables"))
+_STRUCTS = ("additionalConfig", "metricSpecParameters", "otherMetadata", "parameters")
+_FREE = frozenset(("labels", "variables", *_STRUCTS))
 """Mappings whose keys are the user's own, where `a_b` and `aB` differ."""
 
 
@@ -140,7 +141,7 @@ class _Reader:
             elif text == "<<" and key.plain:
                 self._merge_key(key)
             else:
-                first = seen.setdefault(text if name in _FREE else camel(text), key)
+                first = seen.setdefault(text if camel(name) in _FREE else camel(text), key)
                 if first is key:
                     entries.append(Entry(key, value))
                 else:

@@ -19,9 +19,9 @@ from tuneops.spec.schema import (
     TuningChain,
     TuningJobSpec,
     Workspace,
-    names_of,
     validate,
 )
+from tuneops.spec.shape import names_of
 from tuneops.spec.text import Source, SourceText
 from tuneops.spec.variables import fill
 

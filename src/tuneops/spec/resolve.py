@@ -18,8 +18,10 @@ from tuneops.core.desired import (
 )
 from tuneops.core.recipe import BaseModel, HyperParameters, Method
 from tuneops.diagnostics import Diagnostic
+from tuneops.spec.evaluation import as_json
 from tuneops.spec.project import Draft, Project
 from tuneops.spec.rules.data import TRAINING, VALIDATION, dataset
+from tuneops.spec.rules.evaluations import evaluation
 from tuneops.spec.rules.sources import method, training
 from tuneops.spec.schema import PreferenceHyperParameters, TuningJobSpec
 
@@ -59,6 +61,7 @@ def _target(project: Project) -> Target:
         project=place.project,
         location=place.location,
         dataset_bucket=bucket.rstrip("/"),
+        claims=(place.claims or "auto").rstrip("/"),
         concurrent_jobs=place.limits.concurrent_jobs if place.limits else None,
     )
 
@@ -95,6 +98,7 @@ def _job(project: Project, draft: Draft) -> DeclaredJob:
         policy=_policy(spec),
         adopt=Adoption(target=spec.adopt, as_is=bool(spec.as_is)) if spec.adopt else None,
         where=draft.where,
+        evaluation_config=as_json(config) if (config := evaluation(draft)) else None,
     )
 
 

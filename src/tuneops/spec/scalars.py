@@ -8,6 +8,7 @@ refused where a number is wanted.
 import re
 from collections.abc import Container
 from decimal import Decimal, InvalidOperation
+from math import isinf
 
 from tuneops.core.recipe import AtEpoch, AtStep, CheckpointRule, WithId, camel
 from tuneops.spec.near import near
@@ -124,6 +125,15 @@ def positive(node: object, help: str | None = None) -> Decimal:
     return number
 
 
+def number(node: object, low: float, high: float) -> float:
+    """Read a number within limits, as JSON has it."""
+    wanted = f"a number from {low:g} to {high:g}"
+    value = _number(node, wanted, None)
+    if not low <= value <= high:
+        raise Misfit("bad-value", f"must be {wanted}, not {shown(node)}")
+    return float(value)
+
+
 def adapter_size(node: object) -> int:
     """Read `4`, `"4"` or `ADAPTER_SIZE_FOUR`."""
     value = scalar(node, "an adapter size")
@@ -232,6 +242,46 @@ def table(node: object) -> dict[str, Node]:
     if not isinstance(node, Mapping):
         raise Misfit("wrong-type", f"must be a mapping, not {shown(node)}")
     return {entry.key.text: entry.value for entry in node.entries if not is_null(entry.value)}
+
+
+def struct(node: object) -> dict[str, object]:
+    """Read a mapping whose keys and values are not ours to judge, as JSON."""
+    if not isinstance(node, Mapping):
+        raise Misfit("wrong-type", f"must be a mapping, not {shown(node)}")
+    return {entry.key.text: plain(entry.value) for entry in node.entries}
+
+
+def plain(node: object) -> object:
+    """Read a value as JSON: bare numbers, `true`, `false` and `null` are that, the rest is text."""
+    match node:
+        case Mapping():
+            return struct(node)
+        case Sequence():
+            return tuple(plain(item) for item in node.items)
+        case Scalar(plain=True) if node.is_null:
+            return None
+        case Scalar(plain=True, text=text) if text in _FLAGS:
+            return _FLAGS[text]
+        case Scalar(plain=True, text=text) if _is_number(text) or _AMBIGUOUS.fullmatch(text):
+            return _json_number(node)
+        case Scalar(text=text) if "${" in text:
+            raise Misfit("bad-variable", "has a variable where none is filled in", node=node)
+        case Scalar(text=text):
+            return text
+        case _:
+            raise Misfit("wrong-type", f"must be a JSON value, not {shown(node)}")
+
+
+def _json_number(node: Scalar) -> int | float:
+    try:
+        value = _number(node, "a number or a text in quotes", None)
+    except Misfit as misfit:
+        raise Misfit(misfit.code, misfit.says, help=misfit.help, node=node) from None
+    if re.fullmatch(r"[-+]?[0-9]+", node.text):
+        return int(value)
+    if isinf(float(value)):
+        raise Misfit("bad-value", f"must hold numbers that JSON can, not {node.text}", node=node)
+    return float(value)
 
 
 def fields(node: object, names: Container[str]) -> dict[str, Node]:

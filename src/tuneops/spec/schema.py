@@ -7,26 +7,20 @@ values, so that every field decides for itself how its text is read.
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache, partial
+from functools import partial
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_args, get_origin
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic import WithJsonSchema as Shown
-from pydantic.fields import FieldInfo
 
 from tuneops.core.address import NAME
-from tuneops.core.recipe import CheckpointRule, camel
+from tuneops.core.recipe import CheckpointRule
 from tuneops.diagnostics import Diagnostic
 from tuneops.spec import scalars
+from tuneops.spec.evaluation import EvaluationConfig
 from tuneops.spec.misfits import fault
 from tuneops.spec.nodes import Mapping, Path, find, without
+from tuneops.spec.shape import Flag, Shape, Text, form, names_of, whole, whole_schema, word
 
 _EPOCHS = (1, 100)
 """Ours, to catch a slip: the service documents no limit, and chose up to 40 by itself."""
@@ -41,33 +35,14 @@ _KMS_KEY = re.compile(
 )
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}@[a-z0-9][a-z0-9.-]*\.gserviceaccount\.com")
 _BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[A-Za-z0-9._-]+)*/?")
+_CLAIMS = re.compile(rf"auto|local|git|{_BUCKET.pattern}")
 _DISPLAY_NAME = re.compile(r"(?=.*\S).{1,128}", re.DOTALL)
 _NONCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SERVICE_DECIDES = "leave it out to let the service choose"
 
-
-def _form(pattern: re.Pattern[str], wanted: str, help: str | None = None) -> BeforeValidator:
-    return BeforeValidator(partial(scalars.matching, pattern=pattern, wanted=wanted, help=help))
-
-
-def _word(*words: str) -> BeforeValidator:
-    return BeforeValidator(partial(scalars.word, words=words))
-
-
-def _whole(low: int, high: int, help: str | None = None) -> BeforeValidator:
-    return BeforeValidator(partial(scalars.whole, low=low, high=high, help=help))
-
-
-def _whole_schema(low: int, high: int) -> Shown:
-    number = {"type": "integer", "minimum": low, "maximum": high}
-    return Shown({"anyOf": [number, {"type": "string", "pattern": "^[0-9]+$"}]})
-
-
-Text = Annotated[str, BeforeValidator(scalars.text)]
 Name = Annotated[
     str, BeforeValidator(scalars.text), Shown({"type": "string", "pattern": f"^{NAME.pattern}$"})
 ]
-Flag = Annotated[bool, BeforeValidator(scalars.flag)]
 Multiplier = Annotated[
     Decimal,
     BeforeValidator(partial(scalars.positive, help=_SERVICE_DECIDES)),
@@ -83,44 +58,29 @@ AdapterSize = Annotated[
     BeforeValidator(scalars.adapter_size),
     Shown({"enum": [*scalars.ADAPTER_SIZES.values(), *scalars.ADAPTER_SIZES]}),
 ]
-Epochs = Annotated[int, _whole(*_EPOCHS, _SERVICE_DECIDES), _whole_schema(*_EPOCHS)]
-Tries = Annotated[int, _whole(0, 10), _whole_schema(0, 10)]
-Slots = Annotated[int, _whole(1, 1000), _whole_schema(1, 1000)]
+Epochs = Annotated[int, whole(*_EPOCHS, _SERVICE_DECIDES), whole_schema(*_EPOCHS)]
+Tries = Annotated[int, whole(0, 10), whole_schema(0, 10)]
+Slots = Annotated[int, whole(1, 1000), whole_schema(1, 1000)]
 DisplayName = Annotated[
     str,
-    _form(_DISPLAY_NAME, "1 to 128 characters"),
+    form(_DISPLAY_NAME, "1 to 128 characters"),
     Shown({"type": "string", "minLength": 1, "maxLength": 128}),
 ]
 Nonce = Annotated[
-    str, _form(_NONCE, "1 to 64 letters, digits, `.`, `_` or `-`"), Shown({"type": "string"})
+    str, form(_NONCE, "1 to 64 letters, digits, `.`, `_` or `-`"), Shown({"type": "string"})
 ]
 Account = Annotated[
-    str, _form(_ACCOUNT, "the e-mail of a service account, `name@project.iam.gserviceaccount.com`")
+    str, form(_ACCOUNT, "the e-mail of a service account, `name@project.iam.gserviceaccount.com`")
 ]
 KmsKey = Annotated[
-    str, _form(_KMS_KEY, "`projects/…/locations/…/keyRings/…/cryptoKeys/…`, without a version")
+    str, form(_KMS_KEY, "`projects/…/locations/…/keyRings/…/cryptoKeys/…`, without a version")
 ]
-Project = Annotated[str, _form(_PROJECT, "a project id or number")]
-Bucket = Annotated[str, _form(_BUCKET, "`gs://bucket` or `gs://bucket/folder`")]
+Project = Annotated[str, form(_PROJECT, "a project id or number")]
+Bucket = Annotated[str, form(_BUCKET, "`gs://bucket` or `gs://bucket/folder`")]
+Claims = Annotated[str, form(_CLAIMS, "`auto`, `local`, `git` or `gs://bucket/folder`")]
 Checkpoint = Annotated[CheckpointRule, BeforeValidator(scalars.checkpoint)]
 Labels = Annotated[dict[str, Text], BeforeValidator(scalars.table)]
 Names = Annotated[tuple[Text, ...], BeforeValidator(scalars.items)]
-
-
-class Shape(BaseModel):
-    """A mapping of known keys, in the service's spelling."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        alias_generator=camel,
-        field_title_generator=lambda name, _: camel(name),
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fields(cls, node: object) -> object:
-        return scalars.fields(node, names_of(cls))
 
 
 class HyperParameters(Shape):
@@ -144,6 +104,7 @@ class SupervisedTuningSpec(Shape):
     validation_dataset_uri: Text | None = None
     hyper_parameters: HyperParameters | None = None
     export_last_checkpoint_only: Flag | None = None
+    evaluation_config: EvaluationConfig | None = None
 
 
 class PreferenceOptimizationSpec(Shape):
@@ -173,7 +134,7 @@ class RetrySpec(Shape):
 
     limit: Tries = 0
     on: Annotated[
-        tuple[Annotated[Literal["INFRASTRUCTURE"], _word("INFRASTRUCTURE")], ...],
+        tuple[Annotated[Literal["INFRASTRUCTURE"], word("INFRASTRUCTURE")], ...],
         BeforeValidator(scalars.items),
     ] = ("INFRASTRUCTURE",)
 
@@ -182,8 +143,8 @@ class Policies(Shape):
     """What to do in events that no spec describes."""
 
     retry: RetrySpec | None = None
-    on_supersede: Annotated[Literal["cancel", "finish"], _word("cancel", "finish")] | None = None
-    on_remove: Annotated[Literal["retain", "cancel"], _word("retain", "cancel")] | None = None
+    on_supersede: Annotated[Literal["cancel", "finish"], word("cancel", "finish")] | None = None
+    on_remove: Annotated[Literal["retain", "cancel"], word("retain", "cancel")] | None = None
     nonce: Nonce | None = None
     suspend: Flag | None = None
     enabled_in: Names | None = None
@@ -242,10 +203,11 @@ class Limits(Shape):
 class EnvironmentSpec(Shape):
     """Where specs are made real."""
 
-    provider: Annotated[Literal["emulator", "vertex"], _word("emulator", "vertex")]
+    provider: Annotated[Literal["emulator", "vertex"], word("emulator", "vertex")]
     project: Project
     location: Text
     dataset_bucket: Bucket | None = None
+    claims: Claims | None = None
     variables: Labels | None = None
     encryption_spec: EncryptionSpec | None = None
     service_account: Account | None = None
@@ -278,21 +240,21 @@ class Header(Shape):
 class Workspace(Header):
     """The one document that says who owns the jobs of this repository."""
 
-    kind: Annotated[Literal["Workspace"], _word("Workspace")]
+    kind: Annotated[Literal["Workspace"], word("Workspace")]
     spec: WorkspaceSpec
 
 
 class TuningJob(Header):
     """One tuning job on its own."""
 
-    kind: Annotated[Literal["TuningJob"], _word("TuningJob")]
+    kind: Annotated[Literal["TuningJob"], word("TuningJob")]
     spec: TuningJobSpec
 
 
 class TuningChain(Header):
     """A line, or tree, of tuning jobs."""
 
-    kind: Annotated[Literal["TuningChain"], _word("TuningChain")]
+    kind: Annotated[Literal["TuningChain"], word("TuningChain")]
     spec: TuningChainSpec
 
 
@@ -360,12 +322,6 @@ def _shape(annotation: Any) -> tuple[type[Shape], bool] | None:
         if found := _shape(part):
             return found[0], found[1] or get_origin(annotation) in (tuple, dict)
     return None
-
-
-@cache
-def names_of(model: type[Shape]) -> dict[str, FieldInfo]:
-    """The fields of a model in the service's spelling."""
-    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def json_schema(kind: str | None) -> dict[str, Any]:

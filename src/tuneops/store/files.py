@@ -12,8 +12,14 @@ LIMIT = 64 * 1024 * 1024
 """The largest lock, journal, claim or plan that is read, in bytes."""
 
 
-class NotARegularFileError(Exception):
+class NotARegularFileError(DiskError):
     """The path is a link, a directory, a pipe or a device."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"`{path}` is not a regular file",
+            help="look at what lies there, and move it away",
+        )
 
 
 def read(path: Path) -> bytes | None:
@@ -26,10 +32,15 @@ def read(path: Path) -> bytes | None:
         if path.is_symlink() or path.is_dir():
             raise NotARegularFileError(path) from fault
         raise DiskError(f"`{path}` cannot be read: {fault.strerror}") from fault
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise NotARegularFileError(path)
-        return file.read(LIMIT + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(LIMIT + 1)
+    except OSError as fault:
+        raise DiskError(f"`{path}` cannot be read: {fault.strerror}") from fault
+    finally:
+        os.close(descriptor)
 
 
 def write(path: Path, content: bytes) -> None:

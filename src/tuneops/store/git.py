@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SECONDS = 30
+_SPECS = (":(glob)specs/**/*.yaml", ":(glob)specs/**/*.yml", ":(glob)specs/**/*.jsonl")
+"""What a run reads below `specs/`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,8 @@ class Checkout:
 def read_checkout(root: Path, *, ask_remote: bool = False) -> Checkout:
     """Describe the checkout; no commit where there is no repository, or nothing committed yet.
 
-    `dirty` means that something below `specs/` differs from the commit, the lock files aside.
+    `dirty` means that something below `specs/` differs from the commit, the lock files aside. A
+    spec that git is told to ignore is in no commit, so it counts as a difference too.
     """
     commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     if commit is None:
@@ -37,10 +40,11 @@ def read_checkout(root: Path, *, ask_remote: bool = False) -> Checkout:
         "specs",
         ":(exclude)specs/tuneops.*.lock.json",
     )
+    ignored = _git(root, "ls-files", "--others", "--ignored", "--exclude-standard", "--", *_SPECS)
     tip = _default_tip(root) if ask_remote else None
     return Checkout(
         commit=commit,
-        dirty=status is None or bool(status),
+        dirty=status is None or ignored is None or bool(status) or bool(ignored),
         at_default_tip=None if tip is None else tip == commit,
     )
 

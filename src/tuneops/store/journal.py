@@ -5,7 +5,7 @@ whatever it would have announced was not sent yet, or is announced by the line b
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -52,8 +52,10 @@ class Journal:
             known = lock.at(line.address).creations.get(line.key)
             if line.creation is None:
                 lock = lock.drop_intent(line.address, line.key)
-            elif known is None or known.unanswered or line.creation.cancel_asked:
+            elif known is None or known.unanswered:
                 lock = lock.put(line.address, line.key, line.creation)
+            elif line.creation.cancel_asked and line.creation.job == known.job:
+                lock = lock.put(line.address, line.key, replace(known, cancel_asked=True))
         return lock
 
     def clear(self) -> None:

@@ -54,11 +54,13 @@ def parse(content: bytes, shown: str) -> Lock:
         value = strict.loads(content.decode())
     except (UnicodeDecodeError, strict.DamagedError) as fault:
         raise _damaged(shown, str(fault)) from fault
-    if not isinstance(value, dict) or value.get("version") != VERSION:
-        found = value.get("version") if isinstance(value, dict) else None
-        raise _damaged(shown, f"its version is {found!r}, this tuneops reads version {VERSION}")
-    revision = value.get("revision")
-    if isinstance(revision, int) and revision > REVISION:
+    version = value.get("version") if isinstance(value, dict) else None
+    if type(version) is not int or version != VERSION:
+        raise _damaged(shown, f"its version is {version!r}, this tuneops reads version {VERSION}")
+    revision = value.get("revision", REVISION)
+    if type(revision) is not int:
+        raise _damaged(shown, f"its revision is {revision!r}, which is no whole number")
+    if revision > REVISION:
         raise LockDamaged(
             (
                 Diagnostic(
@@ -70,11 +72,16 @@ def parse(content: bytes, shown: str) -> Lock:
             )
         )
     try:
-        return _adapter().validate_python(value)
+        lock = _adapter().validate_python(value)
     except ValidationError as fault:
         first = fault.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise _damaged(shown, f"{place}: {first['msg']}") from fault
+    for address, key, creation in lock.creations():
+        for moment in (creation.asked, creation.created, creation.ended):
+            if moment is not None and moment.tzinfo is None:
+                raise _damaged(shown, f"{address}.{key}: a time must say its zone, as in `Z`")
+    return lock
 
 
 class LockFile:
@@ -86,6 +93,9 @@ class LockFile:
         self._target = target
         self._journal = journal
         self._read: bytes | None = None
+        self._recorded: str | None = None
+        self.guard: str | None = None
+        """The kind of guard to record with whatever else is new; alone it is no news."""
 
     @property
     def exists(self) -> bool:
@@ -102,12 +112,12 @@ class LockFile:
         if self._read is not None:
             lock = parse(self._read, self.shown)
             self._check_owner(lock)
+        self._recorded = lock.guard
         return self._journal.replay(lock)
 
     def save(self, lock: Lock) -> bool:
         """Write the lock if it differs from what was loaded; then the journal is not needed."""
-        content = dump(lock)
-        new = content != self._read
+        new = dump(replace(lock, guard=self._recorded)) != self._read
         if self._read is None and lock == replace(
             empty_lock(self._target), project_number=lock.project_number
         ):
@@ -119,8 +129,10 @@ class LockFile:
                     notes=("what this run learned is in its journal",),
                     help="run the command again",
                 )
+            guard = self.guard or lock.guard
+            content = dump(replace(lock, guard=guard))
             files.write(self.path, content)
-            self._read = content
+            self._read, self._recorded = content, guard
         self._journal.clear()
         return new
 
@@ -173,8 +185,7 @@ def _refuse_damage(content: bytes, shown: str) -> None:
                         where=SourceRef(
                             path=shown, line=number, column=1, length=7, excerpt=_text(line)
                         ),
-                        help="keep both sides' entries, remove the markers, and run "
-                        "`tuneops lock check`",
+                        help="run `tuneops lock resolve`: it keeps the entries of both sides",
                     ),
                 )
             )
@@ -192,8 +203,8 @@ def _damaged(shown: str, why: str) -> LockDamaged:
                 message=f"`{shown}` is damaged: {why}",
                 where=SourceRef(path=shown, line=1, column=1),
                 notes=("it is not taken for a missing lock, which would buy everything again",),
-                help=f"restore it with `git checkout -- {shown}`; if there is no good copy, remove "
-                "it, and the next `tuneops apply` finds the jobs by their labels",
+                help="run `tuneops lock rebuild`: it writes the lock again from the jobs, and buys "
+                f"nothing; or restore the file with `git checkout -- {shown}`",
             ),
         )
     )

@@ -5,10 +5,15 @@ every other place is refused, loudly, and there is no switch for that. google-au
 when a login is looked for, not before.
 """
 
+import contextlib
+import json
+import os
 import threading
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
@@ -17,6 +22,7 @@ from tuneops.errors import Denied, NoCredentials, TuneopsError, Unavailable
 from tuneops.http.answers import cap
 from tuneops.http.hosts import is_google, is_loopback
 from tuneops.http.reading import spoken
+from tuneops.vertex.secrecy import Secrets
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -28,6 +34,11 @@ _LOGIN_HELP = """\
 on your machine:   gcloud auth application-default login
 in GitHub Actions: google-github-actions/auth before this step
 to try without:    tuneops --env local plan"""
+
+_ADDRESSES = frozenset(
+    ("token_url", "token_uri", "token_info_url", "service_account_impersonation_url")
+)
+"""The fields of a credential file that name a place to send an identity to."""
 
 _TOKEN_ENDPOINTS = ("accounts.google.com",)
 _EXCHANGE_TIMEOUT = 20.0
@@ -51,18 +62,19 @@ class Exchanged:
 
     status: int
     headers: Mapping[str, str]
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 class Exchange:
     """`google.auth.transport.Request` over httpx, since `requests` is no dependency of ours.
 
     An identity is posted to Google only, wherever a credential file would have it sent: Google
-    asks for such files to be checked before use.
+    asks for such files to be checked before use. `secrets` knows what passed.
     """
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
+        self.secrets = Secrets()
 
     def __call__(
         self,
@@ -77,10 +89,8 @@ class Exchange:
         from google.auth.exceptions import TransportError
 
         if method == "POST" and not _takes_identities(url):
-            raise Denied(
-                f"the credential file would send your identity to `{_host(url)}`",
-                help="its token and impersonation addresses must be below googleapis.com",
-            )
+            raise _foreign(url)
+        self.secrets.learn(body, headers)
         try:
             response = self._client.request(
                 method,
@@ -91,7 +101,11 @@ class Exchange:
                 follow_redirects=False,
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise TransportError(spoken(error)) from error  # type: ignore[no-untyped-call]
+            raise TransportError(spoken(error)) from None  # type: ignore[no-untyped-call]
+        if _takes_identities(url):
+            self.secrets.learn(response.content, None)
+        else:
+            self.secrets.learn_all(response.content)
         return Exchanged(
             status=response.status_code, headers=response.headers, data=response.content
         )
@@ -147,8 +161,8 @@ class GoogleAuth(httpx.Auth):
             self._credentials.refresh(self._exchange)
         except TuneopsError:
             raise
-        except Exception as error:
-            raise _login_fault(error) from error
+        except Exception as error:  # its own text, and those that led to it, may hold secrets
+            raise _login_fault(error, self._exchange.secrets) from None
 
 
 class LoopbackAuth(httpx.Auth):
@@ -167,32 +181,98 @@ class LoopbackAuth(httpx.Auth):
 def application_default(
     environment: str, exchange: Exchange, now: Callable[[], datetime]
 ) -> GoogleAuth:
-    """The login that Google's tools would use here; NoCredentials names the environment."""
-    import google.auth
+    """The login that Google's tools would use here; NoCredentials names the environment.
+
+    Denied when its file would send an identity, or a token, elsewhere than to Google. A login that
+    is found in a file is not used yet: the first request will.
+    """
+    from google.auth.credentials import with_scopes_if_required
 
     try:
-        found: Any = google.auth.default(scopes=[SCOPE], request=exchange)  # type: ignore[arg-type]
+        file = _credential_file()
+        credentials = with_scopes_if_required(  # type: ignore[no-untyped-call]
+            _default(exchange) if file is None else _loaded(file, exchange), [SCOPE]
+        )
+        addresses = [] if file is None else list(_found_in(json.loads(file.read_bytes())))
     except TuneopsError:
         raise
     except Exception as error:  # a credential file may be wrong in ways that google-auth never saw
         raise NoCredentials(
             f"no Google login found for environment `{environment}`",
-            notes=(cap(str(error)),),
+            notes=(_said(error, exchange.secrets),),
             help=_LOGIN_HELP,
-        ) from error
-    return GoogleAuth(found[0], exchange, now)
+        ) from None
+    for address in addresses:
+        if not _takes_identities(address):
+            raise _foreign(address)
+    return GoogleAuth(credentials, exchange, now)
 
 
-def _login_fault(error: Exception) -> TuneopsError:
+def _credential_file() -> Path | None:
+    """The file that google-auth would read; None where it would ask the machine."""
+    from google.auth import _cloud_sdk, environment_vars
+
+    if given := os.environ.get(environment_vars.CREDENTIALS):
+        return Path(given)
+    usual = Path(_cloud_sdk.get_application_default_credentials_path())  # type: ignore[no-untyped-call]
+    return usual if usual.is_file() else None
+
+
+def _loaded(file: Path, exchange: Exchange) -> Any:
+    """The login of a file, which nothing is asked for.
+
+    `google.auth.default` would import `requests` for a federated one and use it at once, to ask
+    for its project, and run gcloud for a user's.
+    """
+    import google.auth
+
+    with warnings.catch_warnings():  # it warns of files from elsewhere: `_found_in` checks them
+        warnings.simplefilter("ignore")
+        return google.auth.load_credentials_from_file(str(file), request=exchange)[0]  # type: ignore[no-untyped-call]
+
+
+def _default(exchange: Exchange) -> Any:
+    import google.auth
+
+    return google.auth.default(request=exchange)[0]  # type: ignore[arg-type]
+
+
+def _found_in(value: object) -> Iterator[str]:
+    """Where a credential file would send identities."""
+    for name, item in value.items() if isinstance(value, dict) else ():
+        if isinstance(item, str) and name in _ADDRESSES:
+            yield item
+        elif isinstance(item, str) and name == "universe_domain":
+            yield f"https://iamcredentials.{item}"
+        yield from _found_in(item)
+
+
+def _foreign(url: str) -> Denied:
+    return Denied(
+        f"the credential file would send your identity to `{_host(url)}`",
+        help="its token and impersonation addresses must be below googleapis.com",
+    )
+
+
+def _login_fault(error: Exception, secrets: Secrets) -> TuneopsError:
     from google.auth.exceptions import GoogleAuthError, TransportError
 
+    said = _said(error, secrets)
     if isinstance(error, TransportError) or getattr(error, "retryable", False):
-        return Unavailable(f"Google's login did not answer: {cap(str(error))}")
+        return Unavailable(f"Google's login did not answer: {said}")
     if isinstance(error, GoogleAuthError):
-        return NoCredentials(
-            "Google does not accept this login", notes=(cap(str(error)),), help=_LOGIN_HELP
-        )
-    return NoCredentials(f"the Google login failed: {spoken(error)}", notes=(), help=_LOGIN_HELP)
+        return NoCredentials("Google does not accept this login", notes=(said,), help=_LOGIN_HELP)
+    return NoCredentials(
+        f"the Google login failed: {type(error).__name__}", notes=(said,), help=_LOGIN_HELP
+    )
+
+
+def _said(error: Exception, secrets: Secrets) -> str:
+    """What google-auth says, and the service's reason if only its second word has that."""
+    first, *rest = [str(word) for word in error.args] or [type(error).__name__]
+    with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError, IndexError):
+        first = f"{first}: {json.loads(rest[0])['error']['message']}"
+    return cap(secrets.hide(first))
 
 
 def _takes_identities(url: str) -> bool:

@@ -159,6 +159,9 @@ def _age(job: WireTuningJob) -> datetime:
 
 
 def _misnamed(name: str, wanted: str) -> Rejected:
-    error = Rejected(f"`{name}` does not name {wanted}", status=0, reason="NOT_SENT")
-    error.notes = ("no request was sent",)
-    return error
+    return Rejected(
+        f"`{name}` does not name {wanted}",
+        status=0,
+        reason="NOT_SENT",
+        notes=("no request was sent",),
+    )

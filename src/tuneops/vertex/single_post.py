@@ -67,7 +67,9 @@ def post_once(
 def _opened(fresh: Callable[[], httpx.Client]) -> httpx.Client:
     try:
         return fresh()
-    except Exception as error:  # an unreadable certificate file, a misspelt proxy
+    except TuneopsError as error:
+        raise _not_sent(error.message) from error
+    except Exception as error:
         raise _not_sent(spoken(error)) from error
 
 
@@ -85,9 +87,12 @@ def _classified(error: Exception, watch: "_Watch") -> Exception:
 
 
 def _not_sent(trouble: str) -> Rejected:
-    error = Rejected(f"nothing was sent: {trouble}", status=0, reason="NOT_SENT")
-    error.notes = ("no byte of the request left this machine",)
-    return error
+    return Rejected(
+        f"nothing was sent: {trouble}",
+        status=0,
+        reason="NOT_SENT",
+        notes=("no byte of the request left this machine",),
+    )
 
 
 class _Watch(contextlib.AbstractContextManager["_Watch"]):

@@ -138,7 +138,20 @@ def _tuning_spec(request: JobRequest) -> dict[str, Any]:
         spec["hyperParameters"] = hyper_parameters
     if request.last_checkpoint_only:
         spec["exportLastCheckpointOnly"] = True
+    if request.evaluation_config is not None:
+        spec["evaluationConfig"] = _listed(request.evaluation_config)
     return spec
+
+
+def _listed(value: Any) -> Any:
+    """JSON as the encoder and its readers have it: lists for tuples, dictionaries for mappings."""
+    match value:
+        case Mapping():
+            return {name: _listed(item) for name, item in value.items()}
+        case tuple() | list():
+            return [_listed(item) for item in value]
+        case _:
+            return value
 
 
 def _hyper_parameters(declared: HyperParameters) -> dict[str, Any]:

@@ -148,7 +148,7 @@ class Discovery:
         for name, item in value.items():
             inner = f"{path}.{name}" if path else name
             if name in properties:
-                if rules.sparse and (item is False or item in ("", 0, "0") or item == []):
+                if rules.sparse and _is_default(item, properties[name]):
                     yield f"{inner}: {item!r} is a default and left out"
                 yield from self._check(item, properties[name], inner, rules)
             elif rest is not None:
@@ -212,6 +212,12 @@ def _routes(node: Mapping[str, Any], service: str) -> Iterator[tuple[str, re.Pat
             yield value["httpMethod"], re.compile("[^/:]+".join(segments)), method
     for inner in node.get("resources", {}).values():
         yield from _routes(inner, service)
+
+
+def _is_default(value: Json, schema: Schema) -> bool:
+    if value == "0":
+        return schema.get("format") in ("int64", "uint64")
+    return value is False or value in ("", 0) or value == []
 
 
 def _check_scalar(value: Json, kind: str, schema: Schema, path: str) -> Iterator[str]:

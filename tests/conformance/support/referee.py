@@ -103,7 +103,7 @@ def _vertex_faults(exchange: Exchange) -> Iterator[str]:
     if exchange.status != 200:
         yield from _error_faults(exchange.status, body)
         return
-    if exchange.path == "/" or exchange.path.startswith("/emulator"):
+    if exchange.path == "/" or exchange.path.startswith("/tuneops/"):
         return  # the emulator speaking of itself
     document = _document(exchange.path)
     # Google's generated clients poll operations below `/ui`, of which the documents know nothing.
@@ -160,6 +160,14 @@ def _storage_faults(exchange: Exchange) -> Iterator[str]:
         yield "answered, but there is no such method"
         return
     yield from storage().faults(body, method.response)
+    for resource in (body, *body.get("items", ())):
+        for name in ("selfLink", "mediaLink"):
+            if not resource.get(name, _here(exchange)).startswith(_here(exchange)):
+                yield f"{name} leads away from here: {resource[name]}"
+
+
+def _here(exchange: Exchange) -> str:
+    return f"http://{exchange.request_headers['host']}/"
 
 
 def _is_session_start(exchange: Exchange) -> bool:
@@ -192,7 +200,8 @@ def _storage_error_faults(status: int, body: Any) -> Iterator[str]:
 
 
 def _header_faults(exchange: Exchange, content_type: str | None) -> Iterator[str]:
-    if exchange.headers.get("server") != "tuneops-emulator":
+    labelled = "x-tuneops-emulator" in exchange.headers
+    if not labelled or exchange.headers.get("server") != "tuneops-emulator":
         yield "the answer does not say that it is an emulator's"
     if content_type and exchange.headers.get("content-type") != content_type:
         yield f"Content-Type: {exchange.headers.get('content-type')}"

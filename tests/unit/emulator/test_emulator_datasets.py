@@ -1,13 +1,16 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from tests.unit.emulator.bench import PARENT, Bench, preference_lines, supervised_lines
 from tuneops.emulator.datasets import analyse, validation_failure
-from tuneops.emulator.models import PREFERENCE, SUPERVISED
+from tuneops.emulator.models import BASE_MODELS, PREFERENCE, SUPERVISED
 from tuneops.emulator.samples import SAMPLE_BUCKET, sample_objects
 
 URI = "gs://acme/x.jsonl"
+MODEL = BASE_MODELS["gemini-2.5-flash"]
+TRANSLATION = BASE_MODELS["translation-llm-002"]
 
 
 def turn(role, *parts):
@@ -21,9 +24,11 @@ def file(type, uri="gs://acme/f"):
     return {"fileData": {"mimeType": type, "fileUri": uri}}
 
 
-def read(*lines, method=SUPERVISED, limit=131_072):
+def read(*lines, method=SUPERVISED, limit=131_072, model=MODEL):
     content = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
-    return analyse(content.encode(), method=method, uri=URI, token_limit=limit)
+    return analyse(
+        content.encode(), method=method, uri=URI, model=replace(model, example_tokens=limit)
+    )
 
 
 ASK, ANSWER = turn("user", "What is it?"), turn("model", "A pear.")
@@ -172,21 +177,25 @@ def test_statistics_of_a_dataset():
 
 def test_empty_and_strange_files_fail():
     for content in (b"", b"\n\n", b"\xff\xfe\n", b"\xef\xbb\xbf{}"):
-        found = analyse(content, method=SUPERVISED, uri=URI, token_limit=100)
+        found = analyse(
+            content, method=SUPERVISED, uri=URI, model=replace(MODEL, example_tokens=100)
+        )
         assert found.failure is not None
 
 
 def test_validation_sets_have_limits():
     def sized(count):
         content = supervised_lines(count)
-        return analyse(content, method=SUPERVISED, uri=URI, token_limit=1000)
+        return analyse(
+            content, method=SUPERVISED, uri=URI, model=replace(MODEL, example_tokens=1000)
+        )
 
     training = sized(4000)
-    assert validation_failure(training, sized(1000), URI) is None
-    assert validation_failure(training, sized(1200), URI) is None
-    assert "30%" in validation_failure(training, sized(1201), URI).message
-    assert "5000" in validation_failure(training, sized(5001), URI).message
-    assert "line 1" in validation_failure(training, read("{"), URI).message
+    assert validation_failure(training, sized(1000), URI, MODEL) is None
+    assert validation_failure(training, sized(1200), URI, MODEL) is None
+    assert "30%" in validation_failure(training, sized(1201), URI, MODEL).message
+    assert "5000" in validation_failure(training, sized(5001), URI, MODEL).message
+    assert "line 1" in validation_failure(training, read("{"), URI, MODEL).message
 
 
 def test_a_dataset_of_the_other_method_fails_the_job(bench: Bench):
@@ -213,3 +222,39 @@ def test_the_samples_are_there_and_train(bench: Bench):
     }
     done = bench.finished(supervisedTuningSpec=spec)
     assert done["state"] == "JOB_STATE_SUCCEEDED"
+
+
+def test_lines_of_a_translation_model_are_text_only():
+    line = {"contents": [turn("user", "English: Hello. Spanish:"), turn("model", "Hola.")]}
+    assert read(line, model=TRANSLATION).failure is None
+    pictured = {"contents": [turn("user", "What?", file("image/png")), ANSWER]}
+    assert read(pictured).failure is None
+    assert "text only" in read(pictured, model=TRANSLATION).failure.message
+
+
+def test_a_translation_model_has_limits_of_its_own(bench: Bench):
+    long = [{"contents": [turn("user", "x" * 5000), ANSWER]}]
+    assert (
+        "1000" in read(*long, model=TRANSLATION, limit=TRANSLATION.example_tokens).failure.message
+    )
+    training = read(*[{"contents": [ASK, ANSWER]}] * 30)
+    many = read(*[{"contents": [ASK, ANSWER]}] * 1024)
+    assert validation_failure(training, many, URI, TRANSLATION) is None
+    assert validation_failure(training, many, URI, MODEL) is not None
+    more = read(*[{"contents": [ASK, ANSWER]}] * 1025)
+    assert "1024" in validation_failure(training, more, URI, TRANSLATION).message
+
+
+def test_a_translation_model_is_tuned(bench: Bench):
+    done = bench.finished(baseModel="translation-llm-002")
+    assert done["state"] == "JOB_STATE_SUCCEEDED"
+    request = bench.request(baseModel="translation-llm-002")
+    elsewhere = "projects/acme/locations/europe-west4"
+    assert bench.ask("POST", f"{elsewhere}/tuningJobs", request).status_code == 400
+    request["supervisedTuningSpec"]["hyperParameters"]["adapterSize"] = "ADAPTER_SIZE_EIGHT"
+    refused = bench.ask("POST", f"{PARENT}/tuningJobs", request)
+    assert "adapter size" in refused.json()["error"]["message"]
+    bare = done["tunedModel"]["model"]
+    step = bench.request(preTunedModel={"tunedModelName": bare})
+    del step["baseModel"]
+    assert bench.ask("POST", f"{PARENT}/tuningJobs", step).status_code == 400

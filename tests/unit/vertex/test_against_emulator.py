@@ -17,10 +17,13 @@ from tuneops.emulator.application import Emulator, Settings
 from tuneops.errors import Rejected
 from tuneops.gcs.objects import GcsObjects
 from tuneops.http.waiting import Waiting
+from tuneops.spec.load import load
+from tuneops.spec.text import SourceText
 from tuneops.vertex.auth import LoopbackAuth
 from tuneops.vertex.names import JobName, ModelName
 from tuneops.vertex.provider import VertexProvider
 
+SPECFILES = Path(__file__).parents[2] / "specfiles"
 START = datetime(2026, 11, 20, 9, tzinfo=UTC)
 Make = Callable[..., Any]
 
@@ -139,6 +142,30 @@ def test_a_chain(world: World, data: str, ask: Make) -> None:
     versions = provider.list_versions(model.base)
     assert versions is not None
     assert set(versions) == {"1", "2"}
+
+
+def test_an_evaluation(world: World, data: str, ask: Make) -> None:
+    spec = SPECFILES / "valid-evaluation" / "a.yaml"
+    names = {"workspace.yaml": SPECFILES / "workspace.yaml", "a.yaml": spec}
+    texts = [SourceText(name, path.read_text("utf-8")) for name, path in names.items()]
+    declared = load(texts, environment=None, variables={}, env={}).declaration
+    assert declared is not None
+    config = declared.jobs[0].evaluation_config
+    assert config is not None
+    job = world.provider.create_job(
+        ask(training_uri=data, validation_uri=data, evaluation_config=config)
+    )
+    world.emulator.advance(timedelta(hours=3))
+    raw = world.client.get(f"/v1/{job.name}").json()
+    shown = raw["supervisedTuningSpec"]["evaluationConfig"]
+    assert [sorted(metric) for metric in shown["metrics"]] == [
+        sorted(metric) for metric in config["metrics"]
+    ]
+    assert shown["outputConfig"] == config["outputConfig"]
+    runs = raw["evaluateDatasetRuns"]
+    assert len(runs) == 3
+    folder = runs[0]["evaluateDatasetResponse"]["outputInfo"]["gcsOutputDirectory"]
+    assert folder.startswith("gs://acme-tuning/support/eval/")
 
 
 def test_lists_by_twos_with_empty_pages_between(world: World, data: str, ask: Make) -> None:

@@ -283,6 +283,8 @@ def test_what_google_auth_is_given() -> None:
 
 def test_the_provider_does_not_pay_for_google_auth() -> None:
     code = "import sys, tuneops.vertex.provider, tuneops.vertex.auth, tuneops.gcs.objects;"
-    code += "print([name for name in sys.modules if name.startswith(('google.auth', 'google.oauth2'))])"
+    code += (
+        "print([name for name in sys.modules if name.startswith(('google.auth', 'google.oauth2'))])"
+    )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert shown.stdout.strip() == "[]"

@@ -182,7 +182,12 @@ def test_what_is_sent_reads_back(request: JobRequest) -> None:
         training_uri=request.training_uri,
         epoch_count=request.hyper_parameters.epoch_count,
         adapter_size=request.hyper_parameters.adapter_size,
+        learning_rate_multiplier=request.hyper_parameters.learning_rate_multiplier,
+        beta=request.hyper_parameters.beta,
         encryption_key=request.encryption_key,
+        validation_uri=request.validation_uri,
+        last_checkpoint_only=request.last_checkpoint_only,
+        service_account=request.service_account,
     )
     assert read.display_name == (request.display_name or "")
     assert read.description == request.description

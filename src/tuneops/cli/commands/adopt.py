@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import common
+from tuneops.cli.options import Command, common
 from tuneops.cli.project import open_project
 from tuneops.cli.session import connect
 from tuneops.core.address import NAME
@@ -17,7 +17,7 @@ from tuneops.render.adoption import spec_text, why_not
 from tuneops.render.lines import Line
 
 
-@click.command("adopt")
+@click.command("adopt", cls=Command)
 @common
 @click.argument("name")
 @click.argument("target", metavar="JOB_OR_MODEL")

@@ -23,6 +23,11 @@ from tuneops.cli.options import Command, summarized
     "--timeout", type=Duration(), default="12h", show_default=True, help="How long to wait."
 )
 @click.option("--allow-empty", is_flag=True, help="Go on when the specs declare no job at all.")
+@click.option(
+    "--allow-weaker-guard",
+    is_flag=True,
+    help="Go on where fewer runners share the creation guard than the lock records.",
+)
 @click.pass_context
 def command(
     context: click.Context,
@@ -33,6 +38,7 @@ def command(
     wait: bool,
     timeout: timedelta,
     allow_empty: bool,
+    allow_weaker_guard: bool,
     **values: Any,
 ) -> int:
     """Run the plan: submit what can start now, and with --wait follow it to the end.
@@ -54,5 +60,6 @@ def command(
         wait=wait,
         timeout=timeout,
         allow_empty=allow_empty,
+        allow_weaker_guard=allow_weaker_guard,
     )
     return apply(options(context, values), wishes)

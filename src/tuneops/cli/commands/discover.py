@@ -8,7 +8,7 @@ import click
 
 from tuneops.cli.duration import Duration
 from tuneops.cli.main import options
-from tuneops.cli.options import common
+from tuneops.cli.options import Command, common
 from tuneops.cli.project import Project, open_project
 from tuneops.cli.session import Session, connect
 from tuneops.core.observed import ObservedJob
@@ -20,7 +20,7 @@ from tuneops.render.lines import Line, columns, counted
 from tuneops.render.plan import short_job, short_model
 
 
-@click.command("discover")
+@click.command("discover", cls=Command)
 @common
 @click.option("--since", type=Duration(), help="Only jobs made within this time, such as 90d.")
 @click.option(

@@ -1,5 +1,6 @@
-"""`tuneops lock`: show what was made, and check that it is what the specs ask for."""
+"""`tuneops lock`: show what was made, compare it, and keep the file whole."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,15 +11,21 @@ from tuneops.errors import Stale, TuneopsError
 from tuneops.render.lines import Line, counted
 
 
+class LockOutdated(Stale):
+    """The lock is not what the specs ask for."""
+
+    code = "lock-outdated"
+
+
 @click.group("lock")
 def command() -> None:
-    """Show and check what was made.
+    """Show and check what was made; merge the lock, and write it again when it is lost.
 
     \b
     Examples:
-      tuneops lock show
       tuneops lock show support-bot/tone
       tuneops lock check
+      tuneops lock rebuild --dry-run
     """
 
 
@@ -88,8 +95,8 @@ def check(context: click.Context, /, **values: Any) -> int:
         plan = make_plan(survey(session.graph, session.world, session.settle))
         differing = [c.address for c in plan.changes if c.action.value not in ("keep",)]
         if differing:
-            raise Stale(
-                f"{session.locks.shown} does not match the specs",
+            raise LockOutdated(
+                f"`{session.locks.shown}` does not match the specs",
                 notes=(f"{counted(len(differing), 'job')} differ: {', '.join(differing)}",),
                 help="run `tuneops plan` to see why",
             )
@@ -101,3 +108,88 @@ def check(context: click.Context, /, **values: Any) -> int:
         else:
             chosen.console.answer([Line(f"{session.locks.shown} matches the specs: {count}.")])
     return 0
+
+
+@command.command("diff", cls=Command)
+@common
+@click.argument("revision", metavar="[REV]", default="HEAD")
+@click.pass_context
+def diff(context: click.Context, /, revision: str, **values: Any) -> int:
+    """Show what changed in the lock since a revision of git, HEAD if none is given.
+
+    \b
+    Examples:
+      tuneops lock diff
+      tuneops lock diff origin/main
+      tuneops lock diff HEAD~3 --env prod --format json
+    """
+    from tuneops.cli.locking import diff
+
+    return diff(options(context, values), revision)
+
+
+@command.command("merge", cls=Command)
+@common
+@click.argument("base", type=click.Path(path_type=Path))
+@click.argument("ours", type=click.Path(path_type=Path))
+@click.argument("theirs", type=click.Path(path_type=Path))
+@click.pass_context
+def merge(context: click.Context, /, base: Path, ours: Path, theirs: Path, **values: Any) -> int:
+    """Merge two locks by their entries into the file OURS; the merge driver of git.
+
+    BASE is what both come from; it may be empty or not there. No entry of a side is lost. Where
+    only a person can decide, OURS stays as it is, and the exit code is 1. To let git use it:
+
+    \b
+      git config merge.tuneops.driver "tuneops lock merge %O %A %B"
+      echo "specs/tuneops.*.lock.json merge=tuneops" >> .gitattributes
+
+    \b
+    Examples:
+      tuneops lock merge %O %A %B
+      tuneops lock merge base.json ours.json theirs.json
+      tuneops lock merge /dev/null ours.json theirs.json --format json
+    """
+    from tuneops.cli.locking import merge_files
+
+    return merge_files(options(context, values), base, ours, theirs)
+
+
+@command.command("resolve", cls=Command)
+@common
+@click.pass_context
+def resolve(context: click.Context, /, **values: Any) -> int:
+    """Merge the two sides of a lock in which git left conflict markers.
+
+    \b
+    Examples:
+      tuneops lock resolve
+      tuneops lock resolve --env prod
+      tuneops lock resolve --format json
+    """
+    from tuneops.cli.locking import resolve
+
+    return resolve(options(context, values))
+
+
+@command.command("rebuild", cls=Command)
+@common
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@click.pass_context
+def rebuild(context: click.Context, /, dry_run: bool, **values: Any) -> int:
+    """Write the lock again from the jobs: their labels, their descriptions, what they show.
+
+    Nothing is bought. Entries of a lock that can be read are kept; a damaged one is moved aside to
+    NAME.damaged first. What no job carries cannot come back: creates without an answer, jobs
+    adopted by a spec that is gone, and that tuneops asked for a cancel. A cancelled job then counts
+    as somebody's veto: wanted again, it is on hold until its recipe or nonce changes.
+
+    \b
+    Examples:
+      tuneops lock rebuild --dry-run
+      tuneops lock rebuild
+      tuneops lock rebuild --env prod --format json
+    """
+    from tuneops.cli.locking import rebuild
+
+    return rebuild(options(context, values), dry_run=dry_run)

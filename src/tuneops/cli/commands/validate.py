@@ -39,15 +39,16 @@ def command(context: click.Context, /, data: str, **values: Any) -> int:
     summaries, more = check_data(project) if data == "full" else ([], [])
     findings = tuple(sorted([*project.findings, *more], key=sort_key))
     code = 65 if has_errors(findings) else 0
+    read = project.files + len(summaries)
     if chosen.summary:
-        append(chosen.summary, fenced("validate", findings_text(findings, files=project.files)))
+        append(chosen.summary, fenced("validate", findings_text(findings, files=read)))
     if chosen.format == "json":
         console.answer_json(_document(project, summaries, findings, code))
         return code
     if chosen.format == "github":
         console.answer_text(findings_github(findings))
     elif findings:
-        console.complain_of(findings, files=project.files)
+        console.complain_of(findings, files=read)
     if code == 0:
         examples = sum(summary.examples for summary in summaries)
         data_words = (

@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterator
 
 from tuneops.diagnostics import Diagnostic
 from tuneops.spec.project import Project
-from tuneops.spec.rules import checkpoints, data, labels, models, names, parents, places, sources
+from tuneops.spec.rules import (
+    checkpoints,
+    data,
+    evaluations,
+    labels,
+    models,
+    names,
+    parents,
+    places,
+    sources,
+)
 
 Rule = Callable[[Project], Iterator[Diagnostic]]
 
@@ -33,6 +43,10 @@ RULES: tuple[Rule, ...] = (
     data.datasets_are_readable,
     data.datasets_differ,
     data.local_data_has_a_bucket,
+    evaluations.evaluation_is_complete,
+    evaluations.evaluation_has_data,
+    evaluations.metrics_are_one_thing,
+    evaluations.pairwise_choices_are_counted,
     labels.labels_are_allowed,
     labels.labels_are_few,
     models.model_is_known,
@@ -41,6 +55,7 @@ RULES: tuple[Rule, ...] = (
     models.method_is_listed,
     models.model_takes_a_key,
     places.locations_exist,
+    places.emulators_share_no_guard,
     places.location_tunes_the_model,
     places.keys_are_near,
     places.keys_stay_the_same,

@@ -31,6 +31,21 @@ def locations_exist(project: Project) -> Iterator[Diagnostic]:
         )
 
 
+def emulators_share_no_guard(project: Project) -> Iterator[Diagnostic]:
+    """Every checkout has an emulator of its own: a shared claim would name a job of another one."""
+    if project.workspace is None or project.workspace_root is None:
+        return
+    for name, environment in project.workspace.spec.environments.items():
+        if environment.provider == "emulator" and environment.claims not in (None, "auto", "local"):
+            yield Diagnostic(
+                code="bad-value",
+                message="`claims` of an emulator must be `auto` or `local`: "
+                "every checkout has an emulator of its own",
+                where=value_place(project.workspace_root, (*_ENVIRONMENTS, name, "claims")),
+                help="leave it out",
+            )
+
+
 def location_tunes_the_model(project: Project) -> Iterator[Diagnostic]:
     """Some models are tuned in few regions only."""
     place, root = project.place, project.workspace_root

@@ -1,16 +1,14 @@
 """The creation guard for one checkout: a file for each claim, changed by compare-and-swap."""
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from pydantic import TypeAdapter, ValidationError
 
 from tuneops.core.claim import Claim
 from tuneops.errors import DiskError
-from tuneops.store import files, strict
+from tuneops.store import claim_record, files, strict
 
 
 class FileClaims:
@@ -20,27 +18,24 @@ class FileClaims:
         self._folder = folder / "claims" / environment
 
     def read(self, key: str) -> tuple[Claim, str] | None:
-        """The record and its generation; DiskError when it is garbage, which only a person mends.
-
-        Garbage must not read as "no claim": that would allow a second create.
-        """
-        content = files.read(self._path(key))
+        """See `ClaimStore`. ClaimDamaged when the file is garbage, which only a person mends."""
+        path = self._path(key)
+        shown = f"`{path.name}`"
+        try:
+            content = files.read(path)
+        except files.NotARegularFileError as fault:
+            raise claim_record.damaged(shown, "it is not a regular file") from fault
         if content is None:
             return None
         try:
             value: Any = strict.loads(content.decode())
-            return _adapter().validate_python(value["claim"]), str(value["generation"])
-        except (
-            UnicodeDecodeError,
-            strict.DamagedError,
-            ValidationError,
-            KeyError,
-            TypeError,
-        ) as fault:
-            raise DiskError(
-                f"the claim `{self._path(key).name}` cannot be read; nothing was created",
-                help="remove it only when you know that no other run is creating this job",
-            ) from fault
+        except (UnicodeDecodeError, strict.DamagedError) as fault:
+            raise claim_record.damaged(shown, str(fault)) from fault
+        claim = claim_record.load(value, key, shown)
+        generation = value.get("generation")
+        if not isinstance(generation, str) or not generation.isdecimal():
+            raise claim_record.damaged(shown, "it has no generation")
+        return claim, generation
 
     def swap(self, claim: Claim, expected: str | None) -> str | None:
         """Write the record if its generation is still `expected`; give the new generation."""
@@ -54,20 +49,10 @@ class FileClaims:
             if (found[1] if found else None) != expected:
                 return None
             generation = str(int(expected or "0") + 1)
-            value = {
-                "claim": _adapter().dump_python(
-                    claim, mode="json", by_alias=True, exclude_none=True
-                ),
-                "generation": generation,
-            }
+            value = {**json.loads(claim_record.dump(claim)), "generation": generation}
             files.write(path, json.dumps(value, indent=2, sort_keys=True).encode() + b"\n")
             return generation
 
     def _path(self, key: str) -> Path:
         assert key.isalnum(), "a creation key is base32"
         return self._folder / f"{key}.json"
-
-
-@cache
-def _adapter() -> TypeAdapter[Claim]:
-    return TypeAdapter(Claim)

@@ -1,0 +1,78 @@
+"""The creation guard of a run: which store of claims it takes, and when that is not enough."""
+
+import os
+from dataclasses import dataclass
+
+from tuneops.cli.project import Project
+from tuneops.core.desired import Target
+from tuneops.engine.ports import ClaimStore
+from tuneops.errors import Denied
+from tuneops.store.claim_files import FileClaims
+from tuneops.store.claim_refs import NAMESPACE, REHEARSAL, GitRefClaims, shared_remote
+
+STRENGTH = ("local", "git", "gs")
+"""The kinds of guard as the lock records them: one checkout, one remote, one bucket."""
+
+
+class WeakerGuard(Denied):
+    """The lock records a guard that more runners share than the one at hand."""
+
+    code = "weaker-guard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """A store of claims, by the kind that the lock records and in the words of the plan."""
+
+    kind: str
+    shown: str
+    claims: ClaimStore
+    why_local: str = ""
+    """Why no stronger one was taken."""
+
+
+def local_guard(project: Project, target: Target, *, served: bool, why: str = "") -> Guard:
+    """Guard the creates of one checkout; those of a served emulator apart from real ones."""
+    folder = f"{target.environment}.served" if served else target.environment
+    return Guard(
+        kind="local",
+        shown="local file (this checkout only)",
+        claims=FileClaims(project.state, folder),
+        why_local=why,
+    )
+
+
+def git_guard(project: Project, target: Target, *, served: bool) -> Guard:
+    """Guard creates by refs in the remote; under `auto` only if it would take them."""
+    remote = shared_remote(project.root)
+    namespace = REHEARSAL if served else NAMESPACE
+    claims = GitRefClaims(project.root, remote, namespace=namespace)
+    if target.claims == "auto" and (why := claims.refusal()):
+        return local_guard(project, target, served=served, why=why)
+    return Guard(kind="git", shown=f"git ref on {remote or 'no remote'}", claims=claims)
+
+
+def refuse_unguarded(
+    guard: Guard, recorded: str | None, *, emulated: bool, allow_weaker: bool
+) -> None:
+    """Refuse to buy under a weaker guard than the lock records, or in CI without a shared one.
+
+    A kind that this version does not know counts as stronger than all that it knows.
+    """
+    why = (f"git: {guard.why_local}",) if guard.why_local else ()
+    known = recorded is None or recorded in STRENGTH
+    weaker = not known or STRENGTH.index(guard.kind) < STRENGTH.index(recorded or "local")
+    if weaker and not allow_weaker:
+        raise WeakerGuard(
+            f"creates of this environment are guarded by `{recorded}`, and now by `{guard.kind}`",
+            notes=(*why, "other runners may not see what this one claims; nothing was bought"),
+            help="mend the way to the shared guard, or give `--allow-weaker-guard` "
+            "when no other runner is at work",
+        )
+    if guard.kind == "local" and not emulated and os.environ.get("CI") == "true":
+        raise Denied(
+            "creating jobs in CI needs a creation guard that all runners share",
+            notes=(*why, "nothing was bought"),
+            help="let this job push to the git remote (`contents: write`), "
+            "or set `claims: gs://bucket/folder` in the environment",
+        )

@@ -1,0 +1,323 @@
+"""One lock out of two that grew apart, by creation key: no entry is lost, none is made up.
+
+A three-way merge where the common ancestor is known, a union where it is not. What both sides
+changed is joined by what they know of the world; the order of the sides never matters.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, TypeVar
+
+from tuneops.core.lock import Creation, Lock, LockedJob
+from tuneops.core.observed import JobState
+from tuneops.core.recipe import camel
+
+Value = TypeVar("Value")
+
+Both = Callable[[Value, Value], Value]
+
+Book = Literal["absent", "retired", "jobs"]
+
+_HEADER = ("version", "revision", "workspace", "environment", "target", "project", "location")
+"""Fields that say whose lock it is: two locks that differ in one of them are not one lock."""
+
+_PROGRESS = {
+    JobState.UNKNOWN: 1,
+    JobState.QUEUED: 2,
+    JobState.PENDING: 3,
+    JobState.RUNNING: 4,
+    JobState.PAUSED: 5,
+    JobState.UPDATING: 6,
+    JobState.CANCELLING: 7,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """What only a person can settle: what the two sides say of one thing that is fixed."""
+
+    field: str
+    ours: str
+    theirs: str
+    address: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """The merged lock. With conflicts it is still whole, but must not be written unseen."""
+
+    lock: Lock
+    conflicts: tuple[Conflict, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was decided where both sides had changed one thing and neither was wrong."""
+
+
+def merge(base: Lock | None, ours: Lock, theirs: Lock) -> Merged:
+    """The lock that says what both sides say.
+
+    Every entry of a side is in it, but for one that the other side removed and that nobody changed
+    since `base`. Of two states of an entry it has the one that knows more; if tuneops asked for the
+    cancel on either side, it says so.
+    """
+    return _Desk(base, ours, theirs).merge()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry and where one side has it."""
+
+    address: str
+    creation: Creation
+
+
+class _Desk:
+    """Both sides and their ancestor, opened by key."""
+
+    def __init__(self, base: Lock | None, ours: Lock, theirs: Lock) -> None:
+        self.base, self.ours, self.theirs = base, ours, theirs
+        self.entries = [_entries(lock) for lock in (base, ours, theirs)]
+        self.conflicts: list[Conflict] = []
+        self.notes: list[str] = []
+
+    def merge(self) -> Merged:
+        header = self.header()
+        creations: dict[str, dict[str, Creation]] = {}
+        keys = sorted({key for side in self.entries for key in side})
+        for key in keys:
+            entry = self.entry(key)
+            if entry is not None:
+                creations.setdefault(entry.address, {})[key] = entry.creation
+        books: dict[Book, dict[str, LockedJob]] = {"jobs": {}, "retired": {}, "absent": {}}
+        for address in sorted(creations):
+            current = self.current(address, creations[address])
+            job = LockedJob(current=current, creations=creations[address])
+            books[self.book(address)][address] = job
+        lock = replace(header, jobs=books["jobs"], retired=books["retired"])
+        return Merged(lock=lock, conflicts=tuple(self.conflicts), notes=tuple(self.notes))
+
+    def header(self) -> Lock:
+        """The fields of the lock itself; its books are still those of `ours`."""
+        for name in _HEADER:
+            self.agree(name, getattr(self.ours, name), getattr(self.theirs, name))
+        numbers = self.sides("project_number")
+        guards = self.sides("guard")
+        if None not in numbers[1:]:
+            self.agree("projectNumber", *numbers[1:])
+        return replace(
+            self.ours,
+            project_number=_three_way(*numbers, lambda one, two: max(one or "", two or "") or None),
+            guard=_three_way(*guards, lambda one, two: max(one, two, key=_strength)),
+        )
+
+    def sides(self, name: str) -> tuple[Any, Any, Any]:
+        base = getattr(self.base, name) if self.base else None
+        return base, getattr(self.ours, name), getattr(self.theirs, name)
+
+    def agree(
+        self, name: str, ours: object, theirs: object, address: str | None = None, key: str = ""
+    ) -> None:
+        if ours != theirs:
+            conflict = Conflict(
+                field=name, ours=str(ours), theirs=str(theirs), address=address, key=key or None
+            )
+            self.conflicts.append(conflict)
+
+    def entry(self, key: str) -> _Entry | None:
+        """One entry and its address, or None where its removal stands."""
+
+        def both(one: Creation | None, two: Creation | None) -> Creation | None:
+            return self.join(key, one, two) if one and two else one or two
+
+        found = [side.get(key) for side in self.entries]
+        base, ours, theirs = (entry.creation if entry else None for entry in found)
+        creation = _three_way(base, ours, theirs, both)
+        if creation is None:
+            return None
+        was, mine, other = (entry.address if entry else None for entry in found)
+        address = _three_way(was, mine, other, self.nearer) or mine or other
+        assert address is not None, "what is merged is on one of the sides"
+        return _Entry(address, creation)
+
+    def join(self, key: str, one: Creation, two: Creation) -> Creation:
+        """What both sides know of one creation, which both of them changed."""
+        address = self.entries[1][key].address
+        if one.job is not None and two.job is not None:
+            self.agree("job", one.job, two.job, address, key)
+        self.agree("lineage", one.lineage, two.lineage, address, key)
+        self.agree("attempt", one.attempt, two.attempt, address, key)
+        return join(one, two)
+
+    def nearer(self, one: str | None, two: str | None) -> str | None:
+        """Of two addresses that one entry was moved to, one that is still alive."""
+        if one is None or two is None:
+            return one or two
+        return min(one, two, key=lambda address: (self.book(address) != "jobs", address))
+
+    def book(self, address: str) -> Book:
+        """Where an address belongs: it is retired where a side retired it since the base."""
+        order: list[Book] = ["absent", "retired", "jobs"]
+        base, ours, theirs = (_book(lock, address) for lock in (self.base, self.ours, self.theirs))
+        if "absent" in (ours, theirs):
+            return max(ours, theirs, key=order.index)
+        return _three_way(base, ours, theirs, lambda one, two: max(one, two, key=order.index))
+
+    def current(self, address: str, creations: Mapping[str, Creation]) -> str | None:
+        """The result to serve: that of the side that changed it, else the newer one."""
+        base = self.base.at(address).current if self.base else None
+        ours, theirs = (
+            base if _book(lock, address) == "absent" else lock.at(address).current
+            for lock in (self.ours, self.theirs)
+        )
+
+        def newer(one: str | None, two: str | None) -> str | None:
+            older, newest = sorted((one, two), key=lambda key: _age(key, creations))
+            if older is not None:
+                self.notes.append(
+                    f"both sides moved the current result of `{address}`: `{newest}` is kept, which"
+                    f" is newer than `{older}`"
+                )
+            return newest
+
+        known = {None, *creations}
+        return _three_way(
+            base if base in known else None,
+            ours if ours in known else None,
+            theirs if theirs in known else None,
+            newer,
+        )
+
+
+def join(one: Creation, two: Creation) -> Creation:
+    """Of two states of one creation, the one that knows more; a cancel of ours is remembered.
+
+    A join in the sense of lattices: order, grouping and repetition do not matter.
+    """
+    asked = max(one.cancel_asked, two.cancel_asked, key=(None, False, True).index)
+    return replace(max(one, two, key=_knowledge), cancel_asked=asked)
+
+
+def _knowledge(creation: Creation) -> tuple[Any, ...]:
+    """How much an entry knows, without what is joined apart; its words only break ties."""
+    state = creation.state
+    checkpoints = dict(sorted(creation.checkpoints.items()))
+    plain = replace(creation, cancel_asked=None, checkpoints=checkpoints)
+    return (
+        creation.job is not None,
+        state is not None and state.terminal,
+        state is JobState.SUCCEEDED,
+        _PROGRESS.get(state, 0) if state else 0,
+        creation.model is not None,
+        len(creation.checkpoints),
+        creation.billable_tokens is not None,
+        creation.asked.timestamp() if creation.asked else 0.0,
+        -repr(creation.evidence).count("=None"),
+        repr(plain),
+    )
+
+
+def _three_way(base: Value, ours: Value, theirs: Value, both: Both[Value]) -> Value:
+    """The value of the side that changed it; `both` decides where both did, and differently."""
+    if ours == theirs or theirs == base:
+        return ours
+    if ours == base:
+        return theirs
+    return both(ours, theirs)
+
+
+def _entries(lock: Lock | None) -> dict[str, _Entry]:
+    if lock is None:
+        return {}
+    return {key: _Entry(address, creation) for address, key, creation in lock.creations()}
+
+
+def _book(lock: Lock | None, address: str) -> Book:
+    if lock is None or (address not in lock.jobs and address not in lock.retired):
+        return "absent"
+    return "jobs" if address in lock.jobs else "retired"
+
+
+def _age(key: str | None, creations: Mapping[str, Creation]) -> tuple[bool, float, str]:
+    created = creations[key].created if key is not None else None
+    return key is not None, created.timestamp() if created else 0.0, key or ""
+
+
+def _strength(guard: str | None) -> tuple[bool, bool, str]:
+    """A guard that more runners share comes after one that fewer do; none comes first."""
+    return guard is not None, guard != "local", guard or ""
+
+
+# --- what changed --------------------------------------------------------------------------------
+
+
+What = Literal["added", "removed", "moved", "state", "entry", "current", "retired", "revived"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One thing that a later lock says otherwise; `before` or `after` is None where it is unset."""
+
+    address: str
+    what: What
+    key: str | None = None
+    before: str | None = None
+    after: str | None = None
+
+
+def differences(before: Lock, after: Lock) -> tuple[Difference, ...]:
+    """All that changed between two locks, address by address, entries in the order of their keys.
+
+    `moved` names addresses, `state` and `added` states, `entry` the fields that changed besides,
+    `current` keys.
+    """
+    found = [*_entry_differences(before, after), *_address_differences(before, after)]
+    return tuple(sorted(found, key=lambda item: (item.address, item.key is None, item.key or "")))
+
+
+def _entry_differences(before: Lock, after: Lock) -> Iterator[Difference]:
+    old, new = _entries(before), _entries(after)
+    for key in sorted({*old, *new}):
+        was, now = old.get(key), new.get(key)
+        if was is None and now is not None:
+            yield Difference(address=now.address, what="added", key=key, after=_state(now.creation))
+        elif now is None and was is not None:
+            yield Difference(
+                address=was.address, what="removed", key=key, before=_state(was.creation)
+            )
+        elif was is not None and now is not None:
+            yield from _changes(key, was, now)
+
+
+def _changes(key: str, was: _Entry, now: _Entry) -> Iterator[Difference]:
+    address = now.address
+    if was.address != address:
+        yield Difference(address=address, what="moved", key=key, before=was.address, after=address)
+    if was.creation == now.creation:
+        return
+    states = _state(was.creation), _state(now.creation)
+    if states[0] != states[1]:
+        yield Difference(address=address, what="state", key=key, before=states[0], after=states[1])
+        return
+    names = [
+        field.name
+        for field in fields(Creation)
+        if getattr(was.creation, field.name) != getattr(now.creation, field.name)
+    ]
+    yield Difference(address=address, what="entry", key=key, after=", ".join(map(camel, names)))
+
+
+def _address_differences(before: Lock, after: Lock) -> Iterator[Difference]:
+    for address in sorted({*before.jobs, *before.retired, *after.jobs, *after.retired}):
+        was, now = _book(before, address), _book(after, address)
+        if now == "retired" and was != "retired":
+            yield Difference(address=address, what="retired")
+        elif was == "retired" and now == "jobs":
+            yield Difference(address=address, what="revived")
+        old, new = before.at(address).current, after.at(address).current
+        if old != new and now != "absent":
+            yield Difference(address=address, what="current", before=old, after=new)
+
+
+def _state(creation: Creation) -> str:
+    """The state as people read it: of a create without an answer, that it was asked for."""
+    return creation.state.value.lower() if creation.state else "asked for"

@@ -1,0 +1,61 @@
+"""What every model of a spec is made of: a mapping of known keys, and how single values are read.
+
+The models themselves are in `schema` and `evaluation`.
+"""
+
+import re
+from functools import cache, partial
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import WithJsonSchema as Shown
+from pydantic.fields import FieldInfo
+
+from tuneops.core.recipe import camel
+from tuneops.spec import scalars
+
+Text = Annotated[str, BeforeValidator(scalars.text)]
+Flag = Annotated[bool, BeforeValidator(scalars.flag)]
+
+
+def form(pattern: re.Pattern[str], wanted: str, help: str | None = None) -> BeforeValidator:
+    """Text of one form."""
+    return BeforeValidator(partial(scalars.matching, pattern=pattern, wanted=wanted, help=help))
+
+
+def word(*words: str) -> BeforeValidator:
+    """One of a few words."""
+    return BeforeValidator(partial(scalars.word, words=words))
+
+
+def whole(low: int, high: int, help: str | None = None) -> BeforeValidator:
+    """A whole number within limits."""
+    return BeforeValidator(partial(scalars.whole, low=low, high=high, help=help))
+
+
+def whole_schema(low: int, high: int) -> Shown:
+    """What an editor is told of `whole`."""
+    number = {"type": "integer", "minimum": low, "maximum": high}
+    return Shown({"anyOf": [number, {"type": "string", "pattern": "^-?[0-9]+$"}]})
+
+
+class Shape(BaseModel):
+    """A mapping of known keys, in the service's spelling."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=camel,
+        field_title_generator=lambda name, _: camel(name),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields(cls, node: object) -> object:
+        return scalars.fields(node, names_of(cls))
+
+
+@cache
+def names_of(model: type[Shape]) -> dict[str, FieldInfo]:
+    """The fields of a model in the service's spelling."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}

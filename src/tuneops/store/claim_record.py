@@ -1,0 +1,68 @@
+"""How a claim is written down, wherever it is kept.
+
+Garbage is never "no claim", which would allow a second create: it is a fault that a person mends.
+"""
+
+import json
+from functools import cache
+
+from pydantic import TypeAdapter, ValidationError
+
+from tuneops.core.claim import Claim
+from tuneops.errors import TuneopsError
+from tuneops.store import strict
+
+VERSION = 1
+
+
+class ClaimDamaged(TuneopsError):
+    """A claim is there and cannot be read, so it is not known whether a create was sent."""
+
+    exit_code = 3
+    code = "claim-damaged"
+
+
+def dump(claim: Claim) -> bytes:
+    """The one spelling of a claim: the same claim gives the same bytes."""
+    value = _adapter().dump_python(claim, mode="json", by_alias=True, exclude_none=True)
+    document = {"version": VERSION, "claim": value}
+    return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
+
+
+def load(document: object, key: str, shown: str) -> Claim:
+    """Read the claim of a key out of JSON; ClaimDamaged, naming where it is kept, if it is none."""
+    value = document if isinstance(document, dict) else {}
+    if value.get("version", VERSION) != VERSION:
+        raise damaged(shown, f"its version is {value['version']!r}, not {VERSION}")
+    try:
+        claim = _adapter().validate_python(value.get("claim"))
+    except ValidationError as fault:
+        raise damaged(shown, fault.errors(include_url=False)[0]["msg"]) from fault
+    if claim.at.tzinfo is None:
+        raise damaged(shown, "its time does not say its zone")
+    if claim.key != key:
+        raise damaged(shown, f"it is the claim of another key, `{claim.key[:80]}`")
+    return claim
+
+
+def parse(content: bytes, key: str, shown: str) -> Claim:
+    """Read the claim of a key out of bytes; ClaimDamaged if they hold none."""
+    try:
+        document = strict.loads(content.decode())
+    except (UnicodeDecodeError, strict.DamagedError) as fault:
+        raise damaged(shown, str(fault)) from fault
+    return load(document, key, shown)
+
+
+def damaged(shown: str, why: str) -> ClaimDamaged:
+    """The fault of a claim that cannot be trusted."""
+    return ClaimDamaged(
+        f"the claim {shown} cannot be read: {why}",
+        notes=("it may stand for a create that was sent; nothing was created",),
+        help="remove it only when you know that no other run is creating this job",
+    )
+
+
+@cache
+def _adapter() -> TypeAdapter[Claim]:
+    return TypeAdapter(Claim)

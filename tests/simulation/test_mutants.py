@@ -1,0 +1,403 @@
+"""The rules, broken on purpose: each break must be noticed by a story that is told below.
+
+A break that nobody notices names a law that is not tested. The stories pass when nothing is broken.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.builders import a_chain, a_declared, a_graph, a_target
+from tests.support.world import Crash, Rules, Runner, SimWorld
+from tuneops.core import creation, ledger, planner, steps
+from tuneops.core.creation import ListJobs, PostJob, ProveMemory, Refusal, Remember, SwapClaim
+from tuneops.core.observed import JobState
+from tuneops.core.plan import Action, Change, Reason
+from tuneops.engine import execute, observe
+from tuneops.engine import reconcile as engine
+
+ONE = a_graph(*a_chain("seed"))
+OTHER = a_graph(*a_chain("seed", nonce="other"))
+CHAIN = a_graph(*a_chain("seed", "week"))
+EMPTY = a_graph(a_declared("router", data="gs://data/router.jsonl"))
+
+
+# --- the stories ---------------------------------------------------------------------------------
+
+
+def plain_run() -> None:
+    runner = Runner(SimWorld(1), CHAIN)
+    runner.converge()
+    runner.check_everything()
+
+
+def paused_while_another_takes_over() -> None:
+    world = SimWorld(1, Rules(lag=0))
+    first, second = Runner(world, ONE, name="first"), Runner(world, ONE, name="second")
+
+    def others() -> None:
+        world.sleep(300)
+        second.tick()
+
+    probe = Runner(SimWorld(1), ONE)
+    probe.tick()
+    first.meanwhile[probe.instants.index("before: claim issued") + 1] = others
+    first.tick()
+    assert not first.meanwhile
+    assert len(world.jobs) == 1
+
+
+def a_stranger_to_the_claims_is_quicker() -> None:
+    world = SimWorld(1)
+    first = Runner(world, ONE, name="first")
+    second = Runner(world, ONE, name="second", shared_claims=False)
+    first.meanwhile[1] = lambda: (second.tick(), None)[1]
+    first.tick()
+    assert len(world.jobs) == 1
+
+
+def the_answer_is_lost_and_the_list_is_late() -> None:
+    runner = Runner(SimWorld(1, Rules(lag=120, faults={1: "lost-answer"})), ONE)
+    for _ in range(6):
+        runner.tick()
+        runner.world.sleep(30)
+    runner.converge()
+    runner.check_everything()
+
+
+def the_answer_is_lost_and_the_claims_too() -> None:
+    runner = Runner(SimWorld(1, Rules(lag=120, faults={1: "lost-answer"})), ONE)
+    for graph in (ONE, EMPTY, ONE):
+        runner.graph = graph
+        runner.tick()
+        runner.world.claims.clear()
+        runner.world.sleep(10)
+    runner.converge()
+    runner.check_everything()
+
+
+def a_job_that_always_fails() -> None:
+    runner = Runner(SimWorld(1, Rules(failures=dict.fromkeys(range(1, 9), 3))), ONE)
+    for _ in range(4):
+        runner.tick()
+        runner.world.sleep(3600)
+    assert runner.world.posts == 1, "it is paid for at every run"
+
+
+def the_seed_changes_after_all_is_done() -> None:
+    runner = Runner(SimWorld(1), CHAIN)
+    runner.converge()
+    first, second = a_chain("seed", "week")
+    runner.graph = a_graph(replace(first, nonce="other"), second)
+    runner.converge()
+    runner.check_everything()
+
+
+def an_edit_while_the_job_runs() -> None:
+    runner = Runner(SimWorld(1), ONE)
+    runner.tick()
+    runner.world.sleep(70)
+    runner.graph = OTHER
+    runner.converge()
+    runner.check_everything()
+
+
+def an_edit_and_back_while_the_list_is_late() -> None:
+    runner = Runner(SimWorld(1, Rules(lag=120)), ONE)
+    runner.converge()
+    runner.graph = OTHER
+    runner.tick()
+    runner.graph = ONE
+    runner.converge()
+    runner.check_everything()
+
+
+def an_edit_and_back_after_a_lost_answer() -> None:
+    runner = Runner(SimWorld(1, Rules(lag=120, faults={2: "lost-answer"})), ONE)
+    runner.converge()
+    runner.graph = OTHER
+    runner.tick()
+    runner.graph = ONE
+    runner.unattended()
+    runner.check_everything()
+
+
+def the_record_of_a_running_job_is_gone() -> None:
+    runner = Runner(SimWorld(1), ONE)
+    runner.tick()
+    runner.world.sleep(100)
+    gone = runner.world.jobs.copy()
+    runner.world.jobs.clear()
+    for _ in range(3):
+        runner.tick()
+        runner.world.sleep(1000)
+    assert runner.world.posts == 1, "not found does not mean create"
+    runner.world.jobs.update(gone)
+
+
+def a_stop_after_the_post() -> None:
+    probe = Runner(SimWorld(1, Rules(lag=120)), ONE)
+    probe.tick()
+    runner = Runner(SimWorld(1, Rules(lag=120)), ONE)
+    runner.crash_at = probe.instants.index("after: post support-bot/seed") + 1
+    with pytest.raises(Crash):
+        runner.tick()
+    runner.crash_at = None
+    runner.world.claims.clear()
+    runner.tick()
+    runner.converge()
+    runner.check_everything()
+
+
+def two_runs_without_a_guard() -> None:
+    world = SimWorld(2, Rules(lag=100, minutes=(60, 90), solo=False, guarded=False))
+    pair = [Runner(world, ONE, name=name, shared_claims=False) for name in ("first", "second")]
+    for runner in pair:
+        runner.tick()
+    world.sleep(300)
+    for _ in range(40):
+        for runner in pair:
+            runner.tick()
+        world.sleep(300)
+    ends = sorted(job.shown.state for job in world.jobs.values())
+    assert ends == [JobState.CANCELLED, JobState.SUCCEEDED], "none is left, or two are"
+
+
+def a_lost_request_with_one_slot() -> None:
+    graph = a_graph(*a_chain("seed"), target=a_target(concurrent_jobs=1))
+    runner = Runner(SimWorld(1, Rules(faults={1: "lost-request"})), graph)
+    runner.converge()
+    runner.check_everything()
+
+
+def a_revert_while_the_old_job_is_being_stopped() -> None:
+    runner = Runner(SimWorld(1), ONE)
+    runner.tick()
+    runner.world.sleep(70)
+    runner.graph = OTHER
+    runner.tick()
+    runner.graph = ONE
+    first = runner.plan()
+    assert [change.lineage for change in first.buys] == [ONE.jobs[0].lineage]
+    runner.converge()
+    runner.check_everything()
+
+
+def a_suspended_replacement() -> None:
+    runner = Runner(SimWorld(1), ONE)
+    runner.tick()
+    runner.world.sleep(70)
+    runner.graph = a_graph(*a_chain("seed", nonce="other", suspended=True))
+    runner.tick()
+    assert not runner.world.cancels, "stopped for nothing that could take its place"
+
+
+STORIES = [
+    value for value in list(globals().values()) if getattr(value, "__module__", "") == __name__
+]
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_the_story_ends_well_when_nothing_is_broken(story: Callable[[], None]) -> None:
+    story()
+
+
+# --- the breaks ----------------------------------------------------------------------------------
+
+Patch = pytest.MonkeyPatch
+
+
+def _effects(patch: Patch, change: Callable[[Any, Callable[[], Any]], Any]) -> None:
+    """Do an effect otherwise: `change` is given it, and how it is done rightly."""
+    right = execute.perform
+    patch.setattr(
+        execute, "perform", lambda effect, hands: change(effect, lambda: right(effect, hands))
+    )
+
+
+def no_claim_fence(patch: Patch) -> None:
+    def change(effect: Any, right: Callable[[], Any]) -> Any:
+        issued = isinstance(effect, SwapClaim) and effect.claim.phase == "issued"
+        return right() or "0" if issued else right()
+
+    _effects(patch, change)
+
+
+def no_confirming_list(patch: Patch) -> None:
+    def change(effect: Any, right: Callable[[], Any]) -> Any:
+        return (right()[0], ()) if isinstance(effect, ListJobs) else right()
+
+    _effects(patch, change)
+
+
+def unknown_is_refused(patch: Patch) -> None:
+    def change(effect: Any, right: Callable[[], Any]) -> Any:
+        answer = right()
+        return Refusal("?") if isinstance(answer, creation.Silence) else answer
+
+    _effects(patch, change)
+
+
+def the_post_is_repeated(patch: Patch) -> None:
+    def change(effect: Any, right: Callable[[], Any]) -> Any:
+        answer = right()
+        again = isinstance(effect, PostJob) and isinstance(answer, creation.Silence)
+        return right() if again else answer
+
+    _effects(patch, change)
+
+
+def the_memory_is_not_proved(patch: Patch) -> None:
+    _effects(patch, lambda effect, right: isinstance(effect, ProveMemory) or right())
+
+
+def the_intent_is_not_journalled(patch: Patch) -> None:
+    def change(effect: Any, right: Callable[[], Any]) -> Any:
+        intent = isinstance(effect, Remember) and effect.creation.job is None
+        return None if intent else right()
+
+    _effects(patch, change)
+
+
+def the_cancel_is_not_journalled(patch: Patch) -> None:
+    def cancel(step: Any, _: Any, hands: Any) -> None:
+        hands.service.cancel_job(step.change.job)
+
+    patch.setattr(engine, "cancel_job", cancel)
+
+
+def no_settle_time(patch: Patch) -> None:
+    right = Runner.terms
+    patch.setattr(
+        Runner, "terms", lambda self, *args: replace(right(self, *args), settle=timedelta())
+    )
+
+
+def intents_are_forgotten_at_once(patch: Patch) -> None:
+    patch.setattr(ledger, "settled", lambda *_: True)
+
+
+def old_intents_are_not_waited_for(patch: Patch) -> None:
+    patch.setattr(planner, "_old_intents", lambda *_: iter(()))
+
+
+def failed_jobs_do_not_count(patch: Patch) -> None:
+    def again(view: Any, job: Any, _: str, entry: Any, decided: Any) -> Change:
+        return planner._begin(view, job, entry.attempt + 1, Reason.RETRY, None, decided)
+
+    patch.setattr(planner, "_ended", again)
+
+
+def any_result_will_do_as_a_parent(patch: Patch) -> None:
+    def parent(view: Any, job: Any) -> Any:
+        return view.ledger.at(str(job.parent)).result if job.parent else None
+
+    patch.setattr(planner, "parent_result", parent)
+    patch.setattr(steps, "parent_result", parent)
+
+
+def strays_are_left_alone(patch: Patch) -> None:
+    patch.setattr(planner, "_excess", lambda *_: iter(()))
+
+
+def the_end_of_the_old_job_is_not_waited_for(patch: Patch) -> None:
+    right = steps._gates
+    patch.setattr(steps, "_gates", lambda *args: ((job, "") for job, _ in right(*args)))
+
+
+def not_found_means_create(patch: Patch) -> None:
+    right = planner._running
+
+    def running(view: Any, job: Any, key: str, entry: Any, decided: Any) -> Change:
+        if entry.job in view.observed.missing:
+            return planner._begin(view, job, entry.attempt + 1, Reason.NEVER_MADE, None, decided)
+        return right(view, job, key, entry, decided)
+
+    patch.setattr(planner, "_running", running)
+
+
+def the_lock_chooses_between_twins(patch: Patch) -> None:
+    def duplicate(view: Any, job: Any, address: str) -> Change:
+        return planner._job_line(address, job, Action.CANCEL, Reason.DUPLICATE)
+
+    right = ledger.updated
+    patch.setattr(planner, "_duplicate", duplicate)
+    patch.setattr(
+        ledger,
+        "updated",
+        lambda entry, job: right(entry, job) if entry.job in (None, job.name) else entry,
+    )
+    patch.setattr(ledger, "_renamed", lambda entry, _: entry)
+
+
+def unlisted_jobs_are_not_asked_for(patch: Patch) -> None:
+    patch.setattr(observe, "_unlisted", lambda *_: set())
+
+
+def old_intents_hold_their_slot(patch: Patch) -> None:
+    patch.setattr(steps, "settled", lambda *_: False)
+
+
+def a_purchase_after_a_cancel_is_not_announced(patch: Patch) -> None:
+    right = planner._running
+
+    def running(view: Any, job: Any, key: str, entry: Any, decided: Any) -> Change:
+        return right(view, job, key, replace(entry, cancel_asked=None), decided)
+
+    patch.setattr(planner, "_running", running)
+
+
+def the_journal_is_not_read(patch: Patch) -> None:
+    from tests.support.world import Disk
+
+    patch.setattr(Disk, "_lines", lambda _: [])
+
+
+@dataclass(frozen=True)
+class Mutant:
+    apply: Callable[[Patch], None]
+    story: Callable[[], None]
+
+    def __str__(self) -> str:
+        return self.apply.__name__
+
+
+MUTANTS = [
+    Mutant(no_claim_fence, paused_while_another_takes_over),
+    Mutant(no_confirming_list, a_stranger_to_the_claims_is_quicker),
+    Mutant(unknown_is_refused, the_answer_is_lost_and_the_list_is_late),
+    Mutant(the_post_is_repeated, the_answer_is_lost_and_the_list_is_late),
+    Mutant(the_memory_is_not_proved, plain_run),
+    Mutant(the_intent_is_not_journalled, plain_run),
+    Mutant(the_journal_is_not_read, a_stop_after_the_post),
+    Mutant(the_cancel_is_not_journalled, an_edit_while_the_job_runs),
+    Mutant(no_settle_time, the_answer_is_lost_and_the_list_is_late),
+    Mutant(intents_are_forgotten_at_once, the_answer_is_lost_and_the_claims_too),
+    Mutant(old_intents_are_not_waited_for, an_edit_and_back_after_a_lost_answer),
+    Mutant(failed_jobs_do_not_count, a_job_that_always_fails),
+    Mutant(any_result_will_do_as_a_parent, the_seed_changes_after_all_is_done),
+    Mutant(strays_are_left_alone, an_edit_while_the_job_runs),
+    Mutant(the_end_of_the_old_job_is_not_waited_for, an_edit_while_the_job_runs),
+    Mutant(the_end_of_the_old_job_is_not_waited_for, a_suspended_replacement),
+    Mutant(not_found_means_create, the_record_of_a_running_job_is_gone),
+    Mutant(the_lock_chooses_between_twins, two_runs_without_a_guard),
+    Mutant(unlisted_jobs_are_not_asked_for, an_edit_and_back_while_the_list_is_late),
+    Mutant(old_intents_hold_their_slot, a_lost_request_with_one_slot),
+    Mutant(a_purchase_after_a_cancel_is_not_announced, a_revert_while_the_old_job_is_being_stopped),
+]
+
+
+@pytest.fixture
+def patch() -> Iterator[Patch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
+def test_the_break_is_noticed(mutant: Mutant, patch: Patch) -> None:
+    mutant.apply(patch)
+    with pytest.raises(AssertionError):
+        mutant.story()

@@ -1,0 +1,307 @@
+"""Planner behaviour as text: specs, lock and what is seen above a line, the plan below it.
+
+`python -m tests.support.scenario` writes the lower halves again; read the difference.
+
+    was | specs     `bot/week data=b after=bot/seed checkpoint=epoch:2 retry=1 suspended …`
+    lock            `bot/week week@was 2 SUCCEEDED attempt=1 asked=20m by-us retired …`
+    seen            `bot/week week@was 2 RUNNING …`, `missing 2`, `gone model 2`,
+                    `object b moved`, `object b gone`
+
+A job in lock and seen is made for the spec of its address, as it was if there is a `was`. The
+number is the job's id; `-` is an intent whose job was not seen. `slots` limits concurrent jobs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.support.builders import (
+    NOON,
+    SETTLE,
+    a_creation,
+    a_declared,
+    a_failure,
+    a_graph,
+    a_key,
+    a_lock,
+    a_target,
+    an_observed,
+    an_observed_job,
+    job_name,
+    model_name,
+)
+from tuneops.core.desired import DeclaredJob, DesiredGraph, DesiredJob, Policy, Retry
+from tuneops.core.lock import Creation, Lock
+from tuneops.core.observed import JobState, Observed, ObservedJob
+from tuneops.core.plan import Action, Change
+from tuneops.core.planner import look, make_plan
+from tuneops.core.recipe import AtEpoch, AtStep, CheckpointRule, Dataset, HyperParameters, WithId
+from tuneops.core.steps import CancelJob, ready_steps
+
+FOLDER = Path(__file__).parent.parent / "scenarios"
+
+GLYPHS = {
+    Action.KEEP: "=",
+    Action.WAIT: "…",
+    Action.ADOPT: "<",
+    Action.CREATE: "+",
+    Action.CONTINUE: "»",
+    Action.CANCEL: "-",
+    Action.RETIRE: ".",
+    Action.POINT: "→",
+    Action.HOLD: "!",
+}
+MONEY = {"paid": "$", "free": "0", "blocked": "!"}
+
+
+@dataclass
+class Story:
+    """The upper half of a file, in words."""
+
+    title: str = ""
+    slots: int | None = None
+    sections: dict[str, list[list[str]]] = field(default_factory=dict)
+
+
+def _read(text: str) -> Story:
+    story = Story()
+    section = ""
+    for line in text.splitlines():
+        words = line.split()
+        if line.startswith("#"):
+            story.title += line.lstrip("# ") + "\n"
+        elif not words or words == ["plan"]:
+            continue
+        elif line.startswith("  "):
+            story.sections[section].append(words)
+        elif words[0] == "slots":
+            story.slots = int(words[1])
+        else:
+            (section,) = words
+            assert section in ("specs", "was", "lock", "seen"), section
+            story.sections[section] = []
+    return story
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
+
+
+def _rule(text: str) -> CheckpointRule:
+    kind, _, value = text.partition(":")
+    if kind == "epoch":
+        return AtEpoch(epoch=int(value))
+    if kind == "step":
+        return AtStep(step=int(value))
+    if kind == "id":
+        return WithId(id=value)
+    assert kind in ("last", "default"), text
+    return "default" if kind == "default" else "last"
+
+
+def _declared(words: list[str]) -> DeclaredJob:
+    address, *rest = words
+    options = _options(rest)
+    policy = Policy(retry=Retry(limit=int(options.pop("retry", 0))))
+    if options.pop("supersede", "cancel") == "finish":
+        policy = replace(policy, on_supersede="finish")
+    if options.pop("remove", "retain") == "cancel":
+        policy = replace(policy, on_remove="cancel")
+    data = options.pop("data", address.rpartition("/")[2])
+    job = a_declared(
+        address,
+        after=options.pop("after", None),
+        checkpoint=_rule(options.pop("checkpoint", "last")),
+        data=f"gs://data/{data}",
+        hyper_parameters=HyperParameters(epoch_count=int(options.pop("epochs", 3))),
+        nonce=options.pop("nonce", None),
+        suspended="suspended" in options,
+        policy=policy,
+    )
+    options.pop("suspended", None)
+    assert not options, options
+    return job
+
+
+def _graph(story: Story, section: str) -> DesiredGraph:
+    jobs = [_declared(words) for words in story.sections.get(section, [])]
+    target = a_target(concurrent_jobs=story.slots)
+    if not jobs:
+        return DesiredGraph(target, ())
+    return a_graph(*jobs, target=target)
+
+
+def _minutes(text: str) -> timedelta:
+    return timedelta(minutes=int(text.removesuffix("m")))
+
+
+class _Cast:
+    """The jobs that a story's lines speak of."""
+
+    def __init__(self, story: Story) -> None:
+        self.specs = _graph(story, "specs")
+        self.was = _graph(story, "was")
+
+    def find(self, word: str) -> DesiredJob:
+        address, _, when = word.partition("@")
+        graphs = {"": (self.was, self.specs), "was": (self.was,), "specs": (self.specs,)}[when]
+        for graph in graphs:
+            job = graph.find_text(address)
+            if job is not None:
+                return job
+        raise AssertionError(f"no spec for {word}")
+
+    def entry(self, words: list[str]) -> tuple[str, str, Creation, bool]:
+        """A line of the lock."""
+        place, number, *rest = words
+        job = self.find(place)
+        options = _options(rest[1:] if number != "-" else rest)
+        attempt = int(options.pop("attempt", 1))
+        changes: dict[str, Any] = {}
+        if "by-us" in options:
+            changes["cancel_asked"] = True
+        if "code" in options:
+            changes["error"] = a_failure(int(options["code"]))
+        if number == "-":
+            changes["asked"] = NOON - _minutes(options["asked"])
+            creation = a_creation(job, number=None, attempt=attempt, **changes)
+        else:
+            changes["state"] = JobState(rest[0])
+            if "model" in options:
+                changes["model"] = model_name(int(options["model"]))
+            creation = a_creation(job, number=int(number), attempt=attempt, **changes)
+        address = options.get("at", str(job.address))
+        return address, a_key(job, attempt), creation, "retired" in options
+
+    def job(self, words: list[str]) -> ObservedJob:
+        """A line of what is seen."""
+        place, number, state, *rest = words
+        options = _options(rest)
+        changes: dict[str, Any] = {"state": JobState(state)}
+        if "code" in options:
+            changes["failure"] = a_failure(int(options["code"]))
+        if "model" in options:
+            changes["model"] = model_name(int(options["model"]))
+        job = self.find(place)
+        attempt = int(options.get("attempt", 1))
+        seen = an_observed_job(job, number=int(number), attempt=attempt, **changes)
+        if "nameless" in options:
+            seen = replace(seen, ownership=None)
+        if "other-settings" in options:
+            seen = replace(seen, fields=replace(seen.fields, epoch_count=77))
+        return seen
+
+
+def _lock(story: Story, cast: _Cast) -> Lock:
+    lock = a_lock(target=cast.specs.target)
+    for words in story.sections.get("lock", []):
+        address, key, creation, retired = cast.entry(words)
+        lock = lock.put(address, key, creation)
+        if creation.succeeded:
+            book = replace(lock.at(address), current=key)
+            lock = replace(lock, jobs={**lock.jobs, address: book})
+        if retired:
+            rest = {name: book for name, book in lock.jobs.items() if name != address}
+            lock = replace(lock, jobs=rest, retired={**lock.retired, address: lock.at(address)})
+    return lock
+
+
+def _seen(story: Story, cast: _Cast, lock: Lock) -> Observed:
+    jobs: list[ObservedJob] = []
+    missing: set[str] = set()
+    gone: set[int] = set()
+    objects: dict[str, Dataset | None] = {}
+    for words in story.sections.get("seen", []):
+        match words:
+            case ["missing", number]:
+                missing.add(job_name(int(number)))
+            case ["gone", "model", number]:
+                gone.add(int(number))
+            case ["object", name, "gone"]:
+                objects[f"gs://data/{name}"] = None
+            case ["object", name, "moved"]:
+                objects[f"gs://data/{name}"] = Dataset(
+                    uri=f"gs://data/{name}", size=1, crc32c="AAAAAQ=="
+                )
+            case _:
+                jobs.append(cast.job(words))
+    recorded = [
+        an_observed_job(number=1, state=JobState.SUCCEEDED, model=creation.model)
+        for _, _, creation in lock.creations()
+        if creation.model is not None
+    ]
+    versions = dict(an_observed(*recorded, *jobs).versions)
+    for model in gone:
+        versions[model_name(model).partition("@")[0]] = None
+    return an_observed(*jobs, missing=frozenset(missing), versions=versions, objects=objects)
+
+
+def _short(name: str) -> str:
+    return "#" + name.rpartition("/")[2]
+
+
+def _line(change: Change) -> str:
+    words = []
+    if change.attempt > 1:
+        words.append(f"attempt {change.attempt}")
+    if change.job:
+        words.append(_short(change.job))
+    if change.after:
+        after = _short(change.after) if "tuningJobs" in change.after else change.after
+        words.append(f"after {after}")
+    parts = (
+        f"{GLYPHS[change.action]} {change.address:<12}",
+        f"{change.action.value:<9}",
+        MONEY[change.money.value],
+        f"{change.reason.value:<20}",
+        "  ".join(words),
+    )
+    return "  ".join(parts).rstrip()
+
+
+def _tell(text: str) -> Iterator[str]:
+    story = _read(text)
+    cast = _Cast(story)
+    lock = _lock(story, cast)
+    view = look(cast.specs, lock, _seen(story, cast, lock), SETTLE)
+    plan = make_plan(view)
+    for change in plan.changes:
+        yield _line(change)
+    for drift in plan.drift:
+        yield f"~ {drift.address:<12}  {drift.kind.value}"
+    for step in ready_steps(plan, view):
+        verb = "cancel" if isinstance(step, CancelJob) else "create"
+        what = _short(step.change.job or "") if verb == "cancel" else step.change.address
+        yield f"now: {verb} {what}"
+    for address, book in sorted(view.ledger.jobs.items()):
+        if book.result is not None and book.result.job is not None:
+            yield f"current: {address} {_short(book.result.job)}"
+
+
+def cases() -> list[Path]:
+    """All files with a story."""
+    return sorted(FOLDER.glob("*.txt"))
+
+
+def halves(path: Path) -> tuple[str, str]:
+    """What is given, and what is expected."""
+    upper, _, lower = path.read_text().partition("----\n")
+    return upper, lower
+
+
+def tell(upper: str) -> str:
+    """What the planner makes of it."""
+    return "".join(f"{line}\n" for line in _tell(upper))
+
+
+def rewrite() -> None:
+    """Write every lower half again."""
+    for path in cases():
+        upper, _ = halves(path)
+        path.write_text(f"{upper}----\n{tell(upper)}")
+
+
+if __name__ == "__main__":
+    rewrite()

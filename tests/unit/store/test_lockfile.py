@@ -1,0 +1,224 @@
+"""The lock file: damage of every kind is refused by name, and never taken for "no lock"."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.builders import NOON, a_creation, a_job, a_key, a_lock, a_target
+from tests.support.vectors import a_full_lock
+from tuneops.core.lock import Lock
+from tuneops.core.observed import JobState
+from tuneops.errors import Busy, DiskError, LockDamaged
+from tuneops.store.journal import Journal
+from tuneops.store.lockfile import LockFile, dump, empty_lock, lock_path
+
+GOOD = a_full_lock()
+JOB = a_job()
+KEY = a_key(JOB)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(item.name for item in folder.iterdir())
+
+
+def _store(root: Path, **changes: Any) -> LockFile:
+    target = a_target(**changes)
+    return LockFile(root, target, Journal(root / ".tuneops", target.environment))
+
+
+def _lay(root: Path, content: bytes) -> Path:
+    path = lock_path(root, "local")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def _edited(**changes: Any) -> bytes:
+    return json.dumps({**json.loads(GOOD), **changes}).encode()
+
+
+def _entry(**changes: Any) -> bytes:
+    value = json.loads(GOOD)
+    (entry,) = value["jobs"]["support-bot/seed"]["creations"].values()
+    entry.update(changes)
+    return json.dumps(value).encode()
+
+
+DAMAGE = {
+    "empty": (b"", "lock-damaged"),
+    "blank": (b" \n\t\n", "lock-damaged"),
+    "cut off": (GOOD[: len(GOOD) // 2], "lock-damaged"),
+    "cut off before the end": (GOOD.rstrip()[:-1], "lock-damaged"),
+    "twice": (GOOD + GOOD, "lock-damaged"),
+    "ours": (b"<<<<<<< HEAD\n" + GOOD, "lock-conflict"),
+    "theirs": (GOOD + b">>>>>>> main\n", "lock-conflict"),
+    "between": (GOOD + b"=======\n" + GOOD, "lock-conflict"),
+    "base": (GOOD + b"||||||| base\n", "lock-conflict"),
+    "a key twice": (b'{"version": 1, ' + GOOD.lstrip()[1:], "lock-damaged"),
+    "a key twice inside": (GOOD.replace(b'"attempt": 1,', b'"attempt": 1, "attempt": 2,', 1),) * 1
+    + ("lock-damaged",),
+    "not a number": (_edited(revision=float("nan")), "lock-damaged"),
+    "infinite": (_entry(attempt=float("inf")), "lock-damaged"),
+    "a number of 5000 digits": (b'{"version": ' + b"1" * 5000 + b"}", "lock-damaged"),
+    "version 2": (_edited(version=2), "lock-damaged"),
+    "version yes": (_edited(version=True), "lock-damaged"),
+    "version 1.0": (_edited(version=1.0), "lock-damaged"),
+    "version in words": (_edited(version="1"), "lock-damaged"),
+    "no version": (b"{}", "lock-damaged"),
+    "a newer revision": (_edited(revision=2), "lock-newer"),
+    "a newer revision with new words": (_edited(revision=2, future=1), "lock-newer"),
+    "a revision in words": (_edited(revision="2"), "lock-damaged"),
+    "a broken revision": (_edited(revision=1.5), "lock-damaged"),
+    "a list": (b"[]", "lock-damaged"),
+    "null": (b"null", "lock-damaged"),
+    "a text": (b'"lock"', "lock-damaged"),
+    "not json": (b"version: 1\n", "lock-damaged"),
+    "not utf-8": (b'{"version": 1, "workspace": "\xff"}', "lock-damaged"),
+    "utf-16": (GOOD.decode().encode("utf-16"), "lock-damaged"),
+    "a byte order mark": (b"\xef\xbb\xbf" + GOOD, "lock-damaged"),
+    "a null byte": (GOOD + b"\0", "lock-damaged"),
+    "an abyss": (b"[" * 200_000, "lock-damaged"),
+    "an abyss inside": (b'{"version":1,"jobs":' + b'{"a":' * 100_000, "lock-damaged"),
+    "an unknown word": (_edited(futureField=1), "lock-damaged"),
+    "no workspace": (_edited(workspace=None), "lock-damaged"),
+    "jobs in a list": (_edited(jobs=[]), "lock-damaged"),
+    "half a letter": (GOOD.replace(b'"acme"', b'"\\ud800"', 1), "lock-damaged"),
+    "an unknown state": (_entry(state="THINKING"), "lock-damaged"),
+    "an unknown word in an entry": (_entry(futureField=1), "lock-damaged"),
+    "a time without a zone": (_entry(created="2026-11-20T12:00:00"), "lock-damaged"),
+    "no recipe": (_entry(recipe=None), "lock-damaged"),
+    "another workspace": (_edited(workspace="other"), "lock-of-another-target"),
+    "another environment": (_edited(environment="prod"), "lock-of-another-target"),
+    "another target": (_edited(target="vertex"), "lock-of-another-target"),
+    "another project": (_edited(project="other"), "lock-of-another-target"),
+    "another location": (_edited(location="europe-west4"), "lock-of-another-target"),
+}
+
+
+def test_the_lock_that_the_damages_start_from_is_good(tmp_path: Path) -> None:
+    _lay(tmp_path, GOOD)
+    assert len(_store(tmp_path).load().jobs) == 3
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_lock_is_refused_and_left_as_it_is(tmp_path: Path, damage: str) -> None:
+    content, code = DAMAGE[damage]
+    path = _lay(tmp_path, content)
+    with pytest.raises(LockDamaged) as fault:
+        _store(tmp_path).load()
+    (finding,) = fault.value.findings
+    assert finding.code == code
+    assert finding.help
+    assert finding.where is not None and finding.where.path == "specs/tuneops.local.lock.json"
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("kind", ["link", "broken link", "folder", "pipe"])
+def test_a_lock_that_is_no_regular_file_is_damaged(tmp_path: Path, kind: str) -> None:
+    path = lock_path(tmp_path, "local")
+    path.parent.mkdir()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        target = tmp_path / "elsewhere"
+        if kind == "link":
+            target.write_bytes(GOOD)
+        path.symlink_to(target)
+    store = _store(tmp_path)
+    assert store.exists
+    with pytest.raises(LockDamaged) as fault:
+        store.load()
+    assert fault.value.findings[0].code == "lock-damaged"
+
+
+def test_no_file_is_no_lock(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    assert not store.exists
+    assert store.load() == empty_lock(a_target())
+    assert not store.save(store.load())
+    assert not store.exists, "a run that learns nothing writes nothing"
+
+
+def _with(number: int = 1) -> Lock:
+    return a_lock(("support-bot/seed", KEY, a_creation(JOB, number=number)))
+
+
+def test_what_is_saved_is_loaded_and_is_not_written_twice(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    store.load()
+    assert store.save(_with())
+    written = store.path.stat().st_mtime_ns
+    assert not store.save(_with())
+    again = _store(tmp_path)
+    assert again.load() == _with()
+    assert not again.save(_with())
+    assert store.path.stat().st_mtime_ns == written
+
+
+def test_a_lock_that_somebody_wrote_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    first, second = _store(tmp_path), _store(tmp_path)
+    first.load()
+    second.load()
+    assert second.save(_with(2))
+    with pytest.raises(Busy):
+        first.save(_with(1))
+    assert _store(tmp_path).load() == _with(2)
+
+
+def test_a_lock_that_was_removed_meanwhile_is_not_written(tmp_path: Path) -> None:
+    path = _lay(tmp_path, dump(_with()))
+    store = _store(tmp_path)
+    store.load()
+    path.unlink()
+    with pytest.raises(Busy):
+        store.save(_with(2))
+
+
+def test_the_journal_is_cleared_only_when_the_lock_says_it_all(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / ".tuneops", "local")
+    store = LockFile(tmp_path, a_target(), journal)
+    store.load()
+    journal.remember("support-bot/seed", KEY, a_creation(JOB))
+    (tmp_path / "specs").write_bytes(b"in the way")
+    with pytest.raises(DiskError):
+        store.save(_with())
+    assert journal.path.exists()
+    (tmp_path / "specs").unlink()
+    store.load()
+    assert store.save(store.load())
+    assert not journal.path.exists()
+    assert _store(tmp_path).load().at("support-bot/seed").creations.keys() == {KEY}
+
+
+def test_the_proof_writes_where_money_will_be_remembered_and_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    store = _store(tmp_path)
+    store.prove()
+    assert _names(tmp_path / "specs") == []
+    assert store.load() == empty_lock(a_target())
+    (tmp_path / "specs").rmdir()
+    (tmp_path / "specs").write_bytes(b"in the way")
+    with pytest.raises(DiskError):
+        store.prove()
+
+
+def test_a_time_of_ours_is_nowhere_in_the_lock() -> None:
+    intent = a_creation(JOB, number=None, asked=NOON)
+    content = dump(a_lock(("support-bot/seed", KEY, intent)))
+    assert b"2026-11-20T12:00:00Z" in content, "the service's time, in the one spelling"
+
+
+def test_states_and_empty_fields_are_written_as_semantics_says() -> None:
+    entry = a_creation(JOB, state=JobState.RUNNING)
+    value = json.loads(dump(a_lock(("support-bot/seed", KEY, replace(entry, asked=None)))))
+    creation = value["jobs"]["support-bot/seed"]["creations"][KEY]
+    assert creation["state"] == "RUNNING"
+    assert {"model", "chosen", "asked", "error", "cancelAsked"} & creation.keys() == set()
+    assert creation["recipe"]["source"] == {"baseModel": "gemini-2.5-flash"}
