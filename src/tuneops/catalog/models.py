@@ -124,6 +124,21 @@ MODELS = (
     ),
     _FLASH_20,
     replace(_FLASH_20, id="gemini-2.0-flash-lite-001", price=_price("1")),
+    Model(
+        id="translation-llm-002",
+        methods=("supervised",),
+        continuous=False,
+        adapter_sizes=(4,),
+        regions=("us-central1",),
+        tokens=1_000,
+        examples=None,
+        customer_key=None,
+        price=None,
+        retirement=None,
+        confirmed=False,
+        source="Google's translation tuning pages",
+        as_of=date(2025, 9, 25),
+    ),
 )
 
 _BY_ID = {model.id: model for model in MODELS}

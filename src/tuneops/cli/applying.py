@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from tuneops.cli.appending import append
+from tuneops.cli.checking import refuse_bad_data
 from tuneops.cli.console import Console
 from tuneops.cli.main import Terminated
 from tuneops.cli.options import Options
@@ -51,6 +52,7 @@ def apply(chosen: Options, wishes: Wishes) -> int:
         watcher.clock = session.now
         refuse_unguarded(session, allow_weaker=wishes.allow_weaker_guard)
         refuse_empty(session, allow_empty=wishes.allow_empty)
+        refuse_bad_data(session)
         plan = make_plan(survey(session.graph, session.world, session.settle))
         if approval is not None and (why := approval.refusal(plan)):
             raise _stale(f"`{wishes.plan_file}` is out of date: {why}")

@@ -34,12 +34,12 @@ Every day:
 
 Look closer:
   output      Print one result for scripts
-  lock        Show and check what was made
+  lock        Show, check, merge and rebuild what was made
   discover    Find jobs that tuneops does not know
   adopt       Write a spec that takes one of them over
 
 Tools:
-  emulator    Serve it, advance its time, reset it
+  emulator    Serve it, advance its time, break it, reset it
   schema      Print the JSON schema of the specs, for editors
 
 Run `tuneops COMMAND --help`, `tuneops help exit-codes` or `tuneops help environment`.

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from tuneops.cli.appending import append
+from tuneops.cli.checking import refuse_bad_data
 from tuneops.cli.options import Options
 from tuneops.cli.project import open_project
 from tuneops.cli.session import Session, connect
@@ -19,6 +20,7 @@ def plan(
 ) -> int:
     """Show what would run; give the exit code."""
     with connect(open_project(chosen), lambda _: None) as session:
+        refuse_bad_data(session)
         view = survey(session.graph, session.world, session.settle)
         made = make_plan(view)
         if out is not None:

@@ -1,6 +1,7 @@
 """One unattended pass: what `reconcile` does."""
 
 from tuneops.cli.applying import failing, finish, refuse_empty
+from tuneops.cli.checking import refuse_bad_data
 from tuneops.cli.options import Options
 from tuneops.cli.project import open_project
 from tuneops.cli.running import Watcher, exit_code
@@ -23,6 +24,7 @@ def reconcile(
         _refuse_uncommitted(session, checkout)
         refuse_unguarded(session, allow_weaker=allow_weaker_guard)
         refuse_empty(session, allow_empty=allow_empty)
+        refuse_bad_data(session)
         limits = terms(
             session, checkout, approval=None, may_cancel=checkout.at_default_tip is not False
         )

@@ -28,7 +28,7 @@ from tuneops.engine.reconcile import Event, Terms, World
 from tuneops.errors import Busy
 from tuneops.gcs.claims import GcsClaims, Spelling
 from tuneops.gcs.objects import GcsObjects
-from tuneops.http.reading import open_client
+from tuneops.http.reading import open_client, open_exchange
 from tuneops.http.waiting import Waiting
 from tuneops.render.plan import Header
 from tuneops.store import claim_record
@@ -169,6 +169,18 @@ class _Service:
     name: str
 
 
+class _InProcess(httpx.WSGITransport):
+    """The way to the embedded emulator; an answer that it loses on purpose is lost as on a wire."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            response = super().handle_request(request)
+            response.read()
+            return response
+        except OSError as lost:
+            raise httpx.ReadError(str(lost), request=request) from lost
+
+
 class _RealClock:
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -213,7 +225,7 @@ def _embedded(project: Project, target: Target, stack: contextlib.ExitStack) -> 
     emulator = stack.enter_context(open_emulator(project.state))
 
     def fresh() -> httpx.Client:
-        transport = httpx.WSGITransport(app=emulator)
+        transport = _InProcess(app=emulator)
         return httpx.Client(transport=transport, base_url=EMULATOR_URL, auth=LoopbackAuth())
 
     client = stack.enter_context(fresh())
@@ -245,7 +257,7 @@ def _remote(project: Project, target: Target, stack: contextlib.ExitStack) -> _S
         auth = LoopbackAuth()
         name = f"{places.vertex.url} ({places.vertex.origin})"
     else:
-        exchange = Exchange(stack.enter_context(httpx.Client()))
+        exchange = Exchange(stack.enter_context(open_exchange()))
         auth = application_default(target.environment, exchange, _wall)
         name = f"Vertex AI · project {target.project} · {target.location} · REAL COST"
 

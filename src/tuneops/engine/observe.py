@@ -69,7 +69,7 @@ def _unlisted(lock: Lock, jobs: Mapping[str, ObservedJob]) -> set[str]:
 
 
 def _models(graph: DesiredGraph, lock: Lock, jobs: Mapping[str, ObservedJob]) -> set[str]:
-    """The models whose versions matter: of current and wanted results, and of jobs just finished."""
+    """The models whose versions matter: of current and wanted results, of jobs just finished."""
     wanted = {job.lineage for job in graph.jobs}
     names = {
         locked.result.model

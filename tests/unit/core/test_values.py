@@ -36,7 +36,7 @@ from tuneops.core.lock import Lock
 from tuneops.core.match import made_by
 from tuneops.core.observed import Checkpoint, JobState, ModelVersion, Observed
 from tuneops.core.plan import Action, Approval, Plan
-from tuneops.core.planner import look, make_plan
+from tuneops.core.planner import look, make_plan, parent_result
 from tuneops.core.recipe import AtEpoch, AtStep, BaseModel, Pretuned, WithId
 from tuneops.diagnostics import SourceRef
 
@@ -345,3 +345,26 @@ def test_a_first_run_is_a_create_and_a_tuned_source_a_continuation() -> None:
     source = Pretuned(model=model_name(5), checkpoint="1")
     tuned = replace(JOB, recipe=replace(JOB.recipe, source=source))
     assert _plan(tuned, a_lock(), an_observed()).changes[0].action is Action.CONTINUE
+
+
+def test_a_version_counts_as_there_until_it_was_asked_for_and_is_not() -> None:
+    base = model_name(1).partition("@")[0]
+    assert an_observed().has_version(model_name(1))
+    assert not an_observed(versions={base: None}).has_version(model_name(1))
+    assert not an_observed(versions={base: {}}).has_version(model_name(1))
+
+
+def test_a_job_that_continues_nothing_has_no_parents_result() -> None:
+    view = look(a_graph(), a_lock(), an_observed(), SETTLE)
+    assert parent_result(view, JOB) is None
+
+
+def test_two_jobs_of_one_mark_are_told_apart_by_their_names() -> None:
+    entry = a_creation(JOB, number=2, state=JobState.FAILED, error=a_failure())
+    older = an_observed_job(JOB, number=1)
+    assert older.ownership is not None
+    older = replace(older, ownership=replace(older.ownership, mark=entry.mark))
+    lock = a_lock(("support-bot/seed", a_key(JOB), entry))
+    after = learn(a_graph(), lock, an_observed(older), SETTLE).at("support-bot/seed")
+    bound = after.creations[a_key(JOB)]
+    assert (bound.job, bound.state, bound.error) == (older.name, JobState.RUNNING, None)

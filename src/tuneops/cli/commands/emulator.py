@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @click.group("emulator")
 def command() -> None:
-    """Serve the built-in Vertex emulator, move its time on, empty it.
+    """Serve the built-in Vertex emulator, move its time on, break it on purpose, empty it.
 
     \b
     Examples:
       tuneops emulator serve --print-env
-      tuneops emulator advance 2h
-      tuneops emulator reset --yes
+      tuneops emulator fault 'tuningJobs.create:accept-then-drop'
+      tuneops emulator requests --last 3
     """
 
 
@@ -68,10 +68,32 @@ def _state(chosen: Options, *, make: bool = False) -> Any:
     show_default=True,
     help="Virtual seconds that pass in one of ours.",
 )
+@click.option(
+    "--fault", "faults", metavar="SCRIPT", multiple=True, help="Break something on purpose."
+)
+@click.option(
+    "--fault-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Read such scripts from a file.",
+)
+@click.option(
+    "--quota",
+    metavar="LIMIT[:MODE]",
+    help="Jobs at once; past that they queue, or are told to reject or fail.",
+)
 @click.option("--print-env", is_flag=True, help="Print the variables to export, too.")
 @click.pass_context
 def serve(
-    context: click.Context, /, port: int, speed: float, print_env: bool, **values: Any
+    context: click.Context,
+    /,
+    port: int,
+    speed: float,
+    faults: tuple[str, ...],
+    fault_file: Path | None,
+    quota: str | None,
+    print_env: bool,
+    **values: Any,
 ) -> int:
     """Serve the emulator over HTTP until Ctrl-C.
 
@@ -82,14 +104,17 @@ def serve(
     \b
     Examples:
       tuneops emulator serve
-      tuneops emulator serve --port 0 --speed 60
-      tuneops emulator serve --print-env
+      tuneops emulator serve --port 0 --speed 60 --print-env
+      tuneops emulator serve --fault 'tuningJobs.create:503*3' --quota 1:reject
     """
+    from tuneops.cli.emulating import queue_faults, set_quota, unmet_lines
     from tuneops.cli.session import open_emulator
     from tuneops.emulator.server import EmulatorServer
 
     chosen = options(context, values)
     with open_emulator(_state(chosen, make=True), wall_dates=True) as emulator:
+        queue_faults(emulator, faults, fault_file)
+        set_quota(emulator, quota)
         emulator.set_speed(speed)
         try:
             with EmulatorServer(emulator, port=port) as server:
@@ -106,6 +131,96 @@ def serve(
             ) from fault
         finally:
             emulator.set_speed(1.0)
+            chosen.console.complain(unmet_lines(emulator))
+    return 0
+
+
+@command.command("fault", cls=Command)
+@common
+@click.argument("scripts", metavar="[SCRIPT]...", nargs=-1)
+@click.option("--clear", is_flag=True, help="Forget the faults that were not met yet.")
+@click.pass_context
+def fault(context: click.Context, /, scripts: tuple[str, ...], clear: bool, **values: Any) -> int:
+    """Break something on purpose, or list what was asked for and not met yet.
+
+    A SCRIPT is METHOD:ACTION[=VALUE][@PLACE][*COUNT], such as tuningJobs.list:lag=120s or
+    job:fail=13@post-processing.
+
+    \b
+    Examples:
+      tuneops emulator fault 'tuningJobs.create:accept-then-drop'
+      tuneops emulator fault 'tuningJobs.create:503*3' 'tuningJobs.list:lag=120s'
+      tuneops emulator fault --clear
+    """
+    from tuneops.cli.emulating import queue_faults
+    from tuneops.cli.session import open_emulator
+
+    chosen = options(context, values)
+    with open_emulator(_state(chosen)) as emulator:
+        if clear:
+            emulator.forget_faults()
+        queue_faults(emulator, scripts, None)
+        unmet = emulator.unmet()
+    if chosen.machine:
+        chosen.console.answer_json(
+            {"formatVersion": 1, "command": "emulator fault", "unmet": unmet}
+        )
+    else:
+        lines = [Line(text) for text in unmet] or [Line("No fault is waiting to be met.")]
+        chosen.console.answer(lines)
+    return 0
+
+
+@command.command("requests", cls=Command)
+@common
+@click.option(
+    "--last",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="How many.",
+)
+@click.option("--base-url", metavar="URL", help="Ask this address instead of Google.")
+@click.pass_context
+def requests(context: click.Context, /, last: int, base_url: str | None, **values: Any) -> int:
+    """Show what was asked of the emulator, as curl lines.
+
+    Pasted as they are, they ask Google: a create then costs money.
+
+    \b
+    Examples:
+      tuneops emulator requests
+      tuneops emulator requests --last 1
+      tuneops emulator requests --base-url http://127.0.0.1:8085
+    """
+    from tuneops.cli.session import open_emulator
+    from tuneops.emulator.curl import curl_line
+
+    chosen = options(context, values)
+    with open_emulator(_state(chosen)) as emulator:
+        asked = emulator.requests(last)
+    if chosen.machine:
+        document = {
+            "formatVersion": 1,
+            "command": "emulator requests",
+            "requests": [
+                {
+                    "time": one.at,
+                    "method": one.method,
+                    "path": one.path,
+                    "status": one.status,
+                    "curl": curl_line(one, base_url),
+                }
+                for one in asked
+            ],
+        }
+        chosen.console.answer_json(document)
+    else:
+        chosen.console.answer(
+            [Line(f"{curl_line(one, base_url)}  # {one.status or 'answer lost'}") for one in asked]
+            or [Line("Nothing was asked yet.")]
+        )
     return 0
 
 

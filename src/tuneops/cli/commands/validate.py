@@ -5,10 +5,11 @@ from typing import Any
 import click
 
 from tuneops.cli.appending import append
+from tuneops.cli.checking import check_data
 from tuneops.cli.main import options
 from tuneops.cli.options import Command, summarized
 from tuneops.cli.project import Project, open_project
-from tuneops.datasets.checks import DatasetSummary, check
+from tuneops.datasets.checks import DatasetSummary
 from tuneops.diagnostics import Diagnostic, has_errors, sort_key
 from tuneops.render.findings import findings_github, findings_json, findings_text
 from tuneops.render.lines import Line, counted, fenced
@@ -60,26 +61,6 @@ def command(context: click.Context, /, data: str, **values: Any) -> int:
             [Line(f"{counted(project.files, 'spec file')}{data_words}: {_verdict(findings)}.")]
         )
     return code
-
-
-def check_data(project: Project) -> tuple[list[DatasetSummary], list[Diagnostic]]:
-    """Check every local dataset that the specs name, each once for each method."""
-    declaration = project.resolution.declaration
-    summaries: list[DatasetSummary] = []
-    findings: list[Diagnostic] = []
-    seen: set[tuple[str, str]] = set()
-    for job in declaration.jobs if declaration else ():
-        for ref in (job.training, job.validation):
-            if ref is None or not ref.is_local or (ref.location, job.method) in seen:
-                continue
-            seen.add((ref.location, job.method))
-            path = project.file(ref.location)
-            if path.is_file():
-                with path.open("rb") as stream:
-                    checked = check(stream, path=ref.location, method=job.method)
-                summaries.append(checked.summary)
-                findings += checked.findings
-    return summaries, findings
 
 
 def _verdict(findings: tuple[Diagnostic, ...]) -> str:
