@@ -26,6 +26,7 @@ DOORS = {
     "google.auth": {"vertex/auth.py"},
     "httpx": {"cli/session.py", "gcs", "http", "vertex"},
     "pydantic": {"spec", "store", "vertex"},
+    "pytest": {"pytest_plugin.py"},
     "rich": {"cli/console.py"},
     "werkzeug": {"emulator"},
     "yaml": {"spec/parse.py"},

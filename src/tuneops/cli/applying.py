@@ -63,7 +63,7 @@ def apply(chosen: Options, wishes: Wishes) -> int:
         report = Report()
         limits = terms(
             session,
-            read_checkout(project.root),
+            read_checkout(project.root, data=project.local_data()),
             approval=approval or Approval.of(plan),
             may_cancel=True,
         )

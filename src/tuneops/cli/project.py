@@ -47,6 +47,11 @@ class Project:
             raise InputError(self.findings)
         return self.resolution.declaration
 
+    def local_data(self) -> tuple[str, ...]:
+        """The datasets that lie beside the specs, or elsewhere below the root."""
+        named = {ref.location for _, ref in self.declaration.datasets() if ref.is_local}
+        return tuple(sorted(named))
+
     def file(self, location: str) -> Path:
         """Where a dataset of the project lies."""
         return self.root / location

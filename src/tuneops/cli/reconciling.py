@@ -20,7 +20,7 @@ def reconcile(
     watcher = Watcher(chosen.console)
     with alone(project, environment), connect(project, watcher) as session:
         watcher.clock = session.now
-        checkout = read_checkout(project.root, ask_remote=True)
+        checkout = read_checkout(project.root, data=project.local_data(), ask_remote=True)
         _refuse_uncommitted(session, checkout)
         refuse_unguarded(session, allow_weaker=allow_weaker_guard)
         refuse_empty(session, allow_empty=allow_empty)

@@ -26,9 +26,10 @@ class CreateJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelJob:
-    """Ask for a job of ours to stop."""
+    """Ask for a job of ours to stop; `keep` is the twin that must be there for it to be surplus."""
 
     change: Change
+    keep: str | None = None
 
 
 Step = CreateJob | CancelJob
@@ -42,7 +43,7 @@ def ready_steps(plan: Plan, view: View) -> tuple[Step, ...]:
     """
     gates = dict(_gates(plan, view))
     cancels = [
-        CancelJob(change=change)
+        CancelJob(change=change, keep=_twin(plan, change))
         for change in plan.cancels
         if change.job is not None and gates.get(change.job, "") is not None
     ]
@@ -57,6 +58,12 @@ def ready_steps(plan: Plan, view: View) -> tuple[Step, ...]:
             break
         creates.append(CreateJob(change=change, job=job, source=_concrete(view, job)))
     return (*cancels, *creates)
+
+
+def _twin(plan: Plan, change: Change) -> str | None:
+    """The job that a surplus one of the same creation is cancelled for."""
+    line = plan.find(change.address)
+    return line.job if line is not None and line.lineage == change.lineage else None
 
 
 def _gates(plan: Plan, view: View) -> Iterator[tuple[str, str | None]]:

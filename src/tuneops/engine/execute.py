@@ -32,6 +32,7 @@ from tuneops.core.creation import (
 )
 from tuneops.core.desired import Pinned
 from tuneops.core.lock import Creation, Lock
+from tuneops.core.observed import JobState, ObservedJob
 from tuneops.core.steps import CancelJob
 from tuneops.engine.pins import ReadFile
 from tuneops.engine.ports import ClaimStore, ObjectStore, TuningService
@@ -129,8 +130,19 @@ def _check_data(pinned: Pinned, hands: Hands) -> DataState:
 
 
 def cancel_job(step: CancelJob, ledger: Lock, hands: Hands) -> Refusal | None:
-    """Ask for a job to stop, after writing down that it was us who asked."""
+    """Ask for a job to stop, after a fresh look and after writing down that it was us who asked.
+
+    A job that has ended meanwhile is left alone. One that is not what the plan saw, or whose twin
+    is not there to take its place, is not cancelled.
+    """
     assert step.change.job is not None, "a cancel names its job"
+    fresh = hands.service.get_job(step.change.job)
+    if fresh is None or fresh.state.terminal:
+        return None
+    if fresh.ownership is None or fresh.ownership.lineage != step.change.lineage:
+        return Refusal(f"`{fresh.name}` is not the job that the plan saw; it was left alone")
+    if step.keep is not None and not _useful(hands.service.get_job(step.keep)):
+        return Refusal(f"`{step.keep}` is not there to be kept; its twin was left alone")
     for address, key, creation in ledger.creations():
         if creation.job == step.change.job:
             hands.memory.remember(address, key, replace(creation, cancel_asked=True))
@@ -139,6 +151,10 @@ def cancel_job(step: CancelJob, ledger: Lock, hands: Hands) -> Refusal | None:
     except Rejected as refusal:
         return Refusal(refusal.message, refusal.notes)
     return None
+
+
+def _useful(job: ObservedJob | None) -> bool:
+    return job is not None and (not job.state.terminal or job.state is JobState.SUCCEEDED)
 
 
 def exit_code(outcome: Outcome) -> int:

@@ -1,6 +1,7 @@
 """What git says of the checkout: the cause of what we buy, and whether it is the agreed one."""
 
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,15 +23,16 @@ class Checkout:
     at_default_tip: bool | None = None
 
 
-def read_checkout(root: Path, *, ask_remote: bool = False) -> Checkout:
+def read_checkout(root: Path, *, data: Iterable[str] = (), ask_remote: bool = False) -> Checkout:
     """Describe the checkout; no commit where there is no repository, or nothing committed yet.
 
-    `dirty` means that something below `specs/` differs from the commit, the lock files aside. A
-    spec that git is told to ignore is in no commit, so it counts as a difference too.
+    `dirty` means that something below `specs/` or in a file of `data` differs from the commit, the
+    lock files aside. What git is told to ignore is in no commit, so it counts as a difference too.
     """
     commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     if commit is None:
         return Checkout(commit=None, dirty=True)
+    outside = [f":(literal){path}" for path in data if not path.startswith("specs/")]
     status = _git(
         root,
         "status",
@@ -38,9 +40,11 @@ def read_checkout(root: Path, *, ask_remote: bool = False) -> Checkout:
         "--untracked-files=all",
         "--",
         "specs",
+        *outside,
         ":(exclude)specs/tuneops.*.lock.json",
     )
-    ignored = _git(root, "ls-files", "--others", "--ignored", "--exclude-standard", "--", *_SPECS)
+    places = (*_SPECS, *outside)
+    ignored = _git(root, "ls-files", "--others", "--ignored", "--exclude-standard", "--", *places)
     tip = _default_tip(root) if ask_remote else None
     return Checkout(
         commit=commit,

@@ -132,3 +132,19 @@ def test_without_a_remote_there_is_nobody_to_ask(root: Path) -> None:
 def test_a_remote_of_another_name_is_asked_as_well(root: Path, remote: Path) -> None:
     _git(root, "remote", "rename", "origin", "upstream")
     assert read_checkout(root, ask_remote=True).at_default_tip is True
+
+
+@pytest.mark.parametrize("how", ["changed", "untracked", "ignored"])
+def test_data_outside_the_specs_counts_as_well(root: Path, how: str) -> None:
+    data = root / "data" / "a b.jsonl"
+    data.parent.mkdir()
+    data.write_text("{}\n")
+    if how == "ignored":
+        (root / ".gitignore").write_text("data/\n")
+    if how == "changed":
+        _git(root, "add", ".")
+        _git(root, "commit", "--quiet", "--message=second")
+        assert not read_checkout(root, data=["data/a b.jsonl"]).dirty
+        data.write_text("{}\n{}\n")
+    assert read_checkout(root, data=["data/a b.jsonl"]).dirty
+    assert not read_checkout(root, data=["specs/seed.jsonl"]).dirty
