@@ -1,5 +1,6 @@
 """Files: whole at every instant, never through a link, and a full disk is said."""
 
+import contextlib
 import os
 import resource
 import stat
@@ -20,13 +21,18 @@ def _open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_disk() -> Iterator[int]:
-    """No file may grow beyond 4 KiB: what a full disk looks like to a writer."""
+    """No file may grow beyond 4 KiB: what a full disk looks like to a writer.
+
+    Only while this lasts: whoever runs the tests may write their report to a file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield 4096
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield 4096
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_what_is_written_reads_back_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -43,22 +49,23 @@ def test_nothing_there_reads_as_none(tmp_path: Path) -> None:
     assert files.read(tmp_path / "folder" / "file") is None
 
 
-def test_a_file_that_cannot_be_replaced_keeps_its_content(tmp_path: Path, small_disk: int) -> None:
+def test_a_file_that_cannot_be_replaced_keeps_its_content(tmp_path: Path) -> None:
     path = tmp_path / "file"
     files.write(path, b"old")
-    with pytest.raises(DiskError, match="cannot write"):
-        files.write(path, b"x" * (small_disk + 1))
+    with small_disk() as size, pytest.raises(DiskError, match="cannot write"):
+        files.write(path, b"x" * (size + 1))
     assert files.read(path) == b"old"
     assert _names(tmp_path) == ["file"]
 
 
-def test_a_line_that_fits_only_in_part_is_an_error(tmp_path: Path, small_disk: int) -> None:
+def test_a_line_that_fits_only_in_part_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    files.append(path, b"x" * (small_disk - 10))
-    with pytest.raises(DiskError, match="only a part"):
-        files.append(path, b"y" * 20)
-    with pytest.raises(DiskError, match="cannot write"):
-        files.append(path, b"z")
+    with small_disk() as size:
+        files.append(path, b"x" * (size - 10))
+        with pytest.raises(DiskError, match="only a part"):
+            files.append(path, b"y" * 20)
+        with pytest.raises(DiskError, match="cannot write"):
+            files.append(path, b"z")
 
 
 @pytest.mark.parametrize("kind", ["link", "broken link", "folder", "pipe"])
