@@ -227,7 +227,6 @@ def test_googles_client_reads_the_series_as_its_notebook_does(served: Bench):
 
 
 def test_googles_client_makes_a_table_of_an_experiment(served: Bench):
-    pytest.importorskip("pandas")
     job = tuned(served)
     table = aiplatform.Experiment(job["experiment"]).get_data_frame()
     assert len(table) == 1
