@@ -7,9 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
+from google import genai
+from google.genai import types
+from google.oauth2.credentials import Credentials
 
-from tests.cli.conftest import tuneops
+from tests.cli.conftest import bare, tuneops
 from tuneops.emulator.application import Emulator
+from tuneops.emulator.server import EmulatorServer
 
 PARENT = "projects/demo-project/locations/us-central1"
 TRAINING = "gs://cloud-samples-data/ai-platform/generative_ai/gemini/text/sft_train_data.jsonl"
@@ -239,3 +243,36 @@ spec:
     assert done.code == 65
     assert "error[source-missing]" in done.err
     assert "specs/next.yaml:5:35" in done.err
+
+
+def test_a_job_made_with_googles_client_is_adopted_over_http(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    vertex = WORKSPACE.replace("provider: emulator", "provider: vertex")
+    (tmp_path / "specs" / "workspace.yaml").write_text(vertex)
+    with (
+        Emulator(tmp_path / "served.db", wall=lambda: datetime.now(UTC)) as emulator,
+        EmulatorServer(emulator, port=0) as server,
+        genai.Client(
+            vertexai=True,
+            project="demo-project",
+            location="us-central1",
+            credentials=Credentials(token="t"),
+            http_options=types.HttpOptions(base_url=server.url),
+        ) as client,
+    ):
+        made = client.tunings.tune(
+            base_model="gemini-2.5-flash",
+            training_dataset=types.TuningDataset(gcs_uri=TRAINING),
+            config=types.CreateTuningJobConfig(
+                epoch_count=2, tuned_model_display_name="From the SDK"
+            ),
+        )
+        emulator.advance(timedelta(hours=3))
+        there = bare(GOOGLE_VERTEX_BASE_URL=server.url)
+        done = tuneops(tmp_path, "discover", "--write", "specs/adopted", env=there)
+        assert done.code == 0, done.err
+        assert tuneops(tmp_path, "apply", env=there).code == 0
+        plan = tuneops(tmp_path, "plan", "--format", "json", env=there).document
+        assert [line["action"] for line in plan["actions"]] == ["keep"]
+        assert tuneops(tmp_path, "output", "from-the-sdk.job", env=there).out.strip() == made.name
+        assert len(emulator.jobs()) == 1
