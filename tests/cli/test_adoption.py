@@ -245,6 +245,7 @@ spec:
     assert "specs/next.yaml:5:35" in done.err
 
 
+@pytest.mark.filterwarnings(r"ignore:The SDK's tuning implementation is experimental")
 def test_a_job_made_with_googles_client_is_adopted_over_http(tmp_path: Path) -> None:
     (tmp_path / "specs").mkdir()
     vertex = WORKSPACE.replace("provider: emulator", "provider: vertex")
