@@ -147,6 +147,10 @@ def _change_rows(changes: tuple[FieldChange, ...]) -> Iterator[tuple[str, str]]:
     for change in changes:
         if change.path == "training.size":
             continue
+        if change.path == "from.lineage":
+            if not any(other.path == "from" for other in changes):
+                yield "from", "its parent's training changed"
+            continue
         before = "unset" if change.before is None else change.before
         after = "unset" if change.after is None else change.after
         yield change.path, f"{before} -> {after}"

@@ -62,7 +62,7 @@ def _tour(stage: "_Stage") -> None:
         raise TuneopsError(f"the sample `{EDITED}` is not the one that this demo edits")
     spec.write_text(text.replace(BEFORE, AFTER), encoding="utf-8")
     stage.tell("", "4/6  edit refunds, epochCount 2 -> 3: it runs again, and what follows from it")
-    stage.run("", "plan")
+    stage.run("", "plan", details=True)
     stage.run("5/6  converge; the second run finds nothing to do", "apply", "--wait")
     stage.run("", "apply", "--wait")
     stage.run("6/6  what is there now, and what the lock remembers", "status")
@@ -86,8 +86,8 @@ class _Stage:
         """Print a heading."""
         self.console.answer([Line(text, "strong") for text in texts])
 
-    def run(self, title: str, *words: str) -> None:
-        """Run a command as a person would, and show what it says; details only with -v."""
+    def run(self, title: str, *words: str, details: bool = False) -> None:
+        """Run a command as a person would, and show what it says; all of it only with -v."""
         if title:
             self.tell("", title)
         self.console.answer([Line(f"     $ tuneops {' '.join(words)}", "dim")])
@@ -109,7 +109,7 @@ class _Stage:
             errors="replace",
         )
         for line in done.stdout.splitlines():
-            if self.whole or not line.startswith("    ") or done.returncode != 0:
+            if self.whole or details or not line.startswith("    ") or done.returncode != 0:
                 self.console.answer_text(f"     {line}".rstrip() + "\n")
         if done.returncode != 0:
             raise TuneopsError(f"`tuneops {' '.join(words)}` ended with {done.returncode}")
