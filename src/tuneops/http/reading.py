@@ -12,8 +12,8 @@ import httpx
 from tuneops.errors import Unavailable
 from tuneops.http.answers import Answer, asked_delay, cap, oddity
 from tuneops.http.hosts import is_loopback
-from tuneops.http.strict import Malformed, decode
 from tuneops.http.waiting import PATIENCE, TRIES, Waiting
+from tuneops.strict import Malformed, decode
 
 SIZE_LIMIT = 20_000_000
 """The largest body that is read, in bytes after decompression."""

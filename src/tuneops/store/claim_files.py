@@ -6,9 +6,10 @@ from typing import Any
 
 from filelock import FileLock
 
+from tuneops import strict
 from tuneops.core.claim import Claim
 from tuneops.errors import DiskError
-from tuneops.store import claim_record, files, strict
+from tuneops.store import claim_record, files
 
 
 class FileClaims:
@@ -28,8 +29,8 @@ class FileClaims:
         if content is None:
             return None
         try:
-            value: Any = strict.loads(content.decode())
-        except (UnicodeDecodeError, strict.DamagedError) as fault:
+            value: Any = strict.decode(content)
+        except strict.Malformed as fault:
             raise claim_record.damaged(shown, str(fault)) from fault
         claim = claim_record.load(value, key, shown)
         generation = value.get("generation")

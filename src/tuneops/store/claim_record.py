@@ -8,9 +8,9 @@ from functools import cache
 
 from pydantic import TypeAdapter, ValidationError
 
+from tuneops import strict
 from tuneops.core.claim import Claim
 from tuneops.errors import TuneopsError
-from tuneops.store import strict
 
 VERSION = 1
 
@@ -48,8 +48,8 @@ def load(document: object, key: str, shown: str) -> Claim:
 def parse(content: bytes, key: str, shown: str) -> Claim:
     """Read the claim of a key out of bytes; ClaimDamaged if they hold none."""
     try:
-        document = strict.loads(content.decode())
-    except (UnicodeDecodeError, strict.DamagedError) as fault:
+        document = strict.decode(content)
+    except strict.Malformed as fault:
         raise damaged(shown, str(fault)) from fault
     return load(document, key, shown)
 

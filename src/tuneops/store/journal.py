@@ -11,11 +11,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from tuneops import strict
 from tuneops.core.lock import Creation, Lock
 from tuneops.core.recipe import SPELLING
 from tuneops.diagnostics import Diagnostic
 from tuneops.errors import LockDamaged
-from tuneops.store import files, strict
+from tuneops.store import files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +77,8 @@ class Journal:
             if not text:
                 continue
             try:
-                lines.append(_adapter().validate_python(strict.loads(text.decode())))
-            except (UnicodeDecodeError, strict.DamagedError, ValidationError) as fault:
+                lines.append(_adapter().validate_python(strict.decode(text)))
+            except (strict.Malformed, ValidationError) as fault:
                 if number == len(whole) and not torn:
                     break
                 raise _damaged(self.path, number) from fault

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from tuneops import strict
 from tuneops.core.desired import Target
 from tuneops.core.lock import REVISION, VERSION, Lock
 from tuneops.diagnostics import Diagnostic, SourceRef
 from tuneops.errors import Busy, LockDamaged
-from tuneops.store import files, strict
+from tuneops.store import files
 from tuneops.store.journal import Journal
 
 MARKERS = (b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")
@@ -51,8 +52,8 @@ def parse(content: bytes, shown: str) -> Lock:
     """
     _refuse_damage(content, shown)
     try:
-        value = strict.loads(content.decode())
-    except (UnicodeDecodeError, strict.DamagedError) as fault:
+        value = strict.decode(content)
+    except strict.Malformed as fault:
         raise _damaged(shown, str(fault)) from fault
     version = value.get("version") if isinstance(value, dict) else None
     if type(version) is not int or version != VERSION:

@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from tuneops import strict
 from tuneops.core.plan import Approval, Plan
 from tuneops.diagnostics import Diagnostic, SourceRef
 from tuneops.errors import InputError
-from tuneops.store import files, strict
+from tuneops.store import files
 
 FORMAT = 1
 
@@ -34,11 +35,11 @@ def read_plan(path: Path) -> Approval:
     if content is None:
         raise _not_a_plan(shown, "it is not there")
     try:
-        value = strict.loads(content.decode())
+        value = strict.decode(content)
         if not isinstance(value, dict) or value.get("formatVersion") != FORMAT:
             raise _not_a_plan(shown, f"it has no `formatVersion: {FORMAT}`")
         return _adapter().validate_python(value.get("approval"))
-    except (UnicodeDecodeError, strict.DamagedError) as fault:
+    except strict.Malformed as fault:
         raise _not_a_plan(shown, str(fault)) from fault
     except ValidationError as fault:
         raise _not_a_plan(shown, "its `approval` is not whole") from fault
