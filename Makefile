@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit lint types contracts workflows format clean
+.PHONY: help setup demo test check unit lint types contracts workflows soak format clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,11 @@ workflows: $(READY) ## The workflow files
 
 unit: $(READY) ## All tests
 	$(BIN)/python -m pytest
+
+SEEDS ?= 20000
+START ?= 0
+soak: $(READY) ## SEEDS random worlds (20000), from seed START on
+	@SEEDS=$(SEEDS) START=$(START) $(BIN)/python -m tests.support.soak
 
 format: $(READY) ## Put the code into form
 	$(BIN)/ruff check --fix .

@@ -3,6 +3,7 @@
 A break that nobody notices names a law that is not tested. The stories pass when nothing is broken.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -10,14 +11,26 @@ from typing import Any
 
 import pytest
 
-from tests.support.builders import a_chain, a_declared, a_graph, a_target
+from tests.support.builders import a_chain, a_declared, a_graph, a_mark, a_target
 from tests.support.world import Crash, Rules, Runner, SimWorld
-from tuneops.core import creation, ledger, planner, steps
-from tuneops.core.creation import ListJobs, PostJob, ProveMemory, Refusal, Remember, SwapClaim
+from tuneops.core import creation, fingerprint, ledger, observed, planner, steps
+from tuneops.core.creation import (
+    INTENT_AGE,
+    ListJobs,
+    PostJob,
+    ProveMemory,
+    Refusal,
+    Remember,
+    SwapClaim,
+)
+from tuneops.core.desired import Policy, Retry
+from tuneops.core.lock import Lock, LockedJob
 from tuneops.core.observed import JobState
-from tuneops.core.plan import Action, Change, Reason
+from tuneops.core.plan import Action, Approval, Change, Reason
 from tuneops.engine import execute, observe
 from tuneops.engine import reconcile as engine
+from tuneops.engine.ports import Listing
+from tuneops.errors import Stale, Unavailable
 
 ONE = a_graph(*a_chain("seed"))
 OTHER = a_graph(*a_chain("seed", nonce="other"))
@@ -39,7 +52,7 @@ def paused_while_another_takes_over() -> None:
     first, second = Runner(world, ONE, name="first"), Runner(world, ONE, name="second")
 
     def others() -> None:
-        world.sleep(300)
+        world.sleep(INTENT_AGE.total_seconds())
         second.tick()
 
     probe = Runner(SimWorld(1), ONE)
@@ -48,6 +61,21 @@ def paused_while_another_takes_over() -> None:
     first.tick()
     assert not first.meanwhile
     assert len(world.jobs) == 1
+
+
+def the_machine_sleeps_before_the_claim_is_issued() -> None:
+    world = SimWorld(1, Rules(lag=120))
+    first, second = Runner(world, ONE, name="first"), Runner(world, ONE, name="second")
+    probe = Runner(SimWorld(1), ONE)
+    probe.tick()
+    sleeps, posts = ("before: claim issued", "before: post support-bot/seed")
+    first.meanwhile[probe.instants.index(sleeps) + 1] = lambda: world.sleep(1000)
+    first.meanwhile[probe.instants.index(posts) + 1] = lambda: (second.tick(), None)[1]
+    first.tick()
+    assert len(world.jobs) == 1
+    first.meanwhile.clear()
+    first.converge()
+    first.check_everything()
 
 
 def a_stranger_to_the_claims_is_quicker() -> None:
@@ -195,6 +223,61 @@ def a_suspended_replacement() -> None:
     assert not runner.world.cancels, "stopped for nothing that could take its place"
 
 
+def the_second_answer_is_lost() -> None:
+    runner = Runner(SimWorld(1, Rules(faults={2: "lost-answer"})), CHAIN)
+    runner.unattended()
+    runner.check_everything()
+
+
+def the_answer_is_lost_and_the_list_fails() -> None:
+    deaf = frozenset(range(3, 9))
+    runner = Runner(SimWorld(1, Rules(faults={1: "lost-answer"}, deaf_lists=deaf)), ONE)
+    for _ in range(4):
+        with contextlib.suppress(Unavailable):
+            runner.tick()
+        runner.world.sleep(1000)
+    assert runner.world.posts == 1
+    runner.converge()
+    runner.check_everything()
+
+
+def the_older_twin_stays() -> None:
+    world = SimWorld(2, Rules(lag=100, minutes=(60, 90), solo=False, guarded=False))
+    pair = [Runner(world, ONE, name=name, shared_claims=False) for name in ("first", "second")]
+    for runner in pair:
+        runner.tick()
+        world.sleep(10)
+    world.sleep(300)
+    for runner in (*pair, *pair):
+        runner.tick()
+        world.sleep(300)
+    assert [bool(job.cancelled) for job in world.jobs.values()] == [False, True]
+
+
+def a_job_that_fails_once_and_may_again() -> None:
+    graph = a_graph(*a_chain("seed", policy=Policy(retry=Retry(limit=1))))
+    runner = Runner(SimWorld(1, Rules(failures={1: 14})), graph)
+    runner.unattended()
+    runner.check_everything()
+
+
+def a_state_that_nobody_knows() -> None:
+    runner = Runner(SimWorld(1), ONE)
+    runner.tick()
+    (job,) = runner.world.jobs.values()
+    job.shown = replace(job.shown, state=JobState.UNKNOWN)
+    assert not runner.tick().plan.settled, "given up although it may still run"
+
+
+def another_spec_than_was_approved() -> None:
+    runner = Runner(SimWorld(1), ONE)
+    approval = Approval.of(runner.plan())
+    runner.graph = OTHER
+    with contextlib.suppress(Stale):
+        runner.tick(approval)
+    assert not runner.world.posts, "bought what nobody approved"
+
+
 STORIES = [
     value for value in list(globals().values()) if getattr(value, "__module__", "") == __name__
 ]
@@ -224,6 +307,10 @@ def no_claim_fence(patch: Patch) -> None:
         return right() or "0" if issued else right()
 
     _effects(patch, change)
+
+
+def a_sleep_is_not_noticed(patch: Patch) -> None:
+    patch.setattr(execute, "_elapsed", lambda *_: 0.0)
 
 
 def no_confirming_list(patch: Patch) -> None:
@@ -356,6 +443,65 @@ def the_journal_is_not_read(patch: Patch) -> None:
     patch.setattr(Disk, "_lines", lambda _: [])
 
 
+def only_the_first_page(patch: Patch) -> None:
+    right = SimWorld.list_jobs
+    patch.setattr(
+        SimWorld,
+        "list_jobs",
+        lambda self: replace(right(self), jobs=right(self).jobs[:1]),
+    )
+
+
+def a_failed_list_is_an_empty_one(patch: Patch) -> None:
+    right = SimWorld.list_jobs
+
+    def list_jobs(self: SimWorld) -> Listing:
+        try:
+            return right(self)
+        except Unavailable:
+            return Listing(at=self.at, jobs=())
+
+    patch.setattr(SimWorld, "list_jobs", list_jobs)
+
+
+def the_younger_twin_counts(patch: Patch) -> None:
+    def survivor(jobs: Any) -> Any:
+        return max(jobs, key=lambda job: job.seniority)
+
+    patch.setattr(ledger, "survivor", survivor)
+    patch.setattr(planner, "survivor", survivor)
+
+
+def an_entry_overwrites_the_others(patch: Patch) -> None:
+    right = Lock.put
+
+    def put(self: Lock, address: str, key: str, entry: Any) -> Lock:
+        alone = replace(self, jobs={**self.jobs, address: LockedJob()})
+        return right(alone, address, key, entry)
+
+    patch.setattr(Lock, "put", put)
+
+
+def one_mark_for_all(patch: Patch) -> None:
+    patch.setattr(Runner, "_new_mark", lambda _: a_mark(1))
+
+
+def the_key_leaves_the_attempt_out(patch: Patch) -> None:
+    def key(**parts: Any) -> str:
+        return fingerprint.creation_key(**{**parts, "attempt": 1})
+
+    patch.setattr(planner, "creation_key", key)
+    patch.setattr(ledger, "creation_key", key)
+
+
+def an_unknown_state_is_an_end(patch: Patch) -> None:
+    patch.setattr(observed, "_TERMINAL", observed._TERMINAL | {JobState.UNKNOWN})
+
+
+def the_plan_is_not_compared(patch: Patch) -> None:
+    patch.setattr(Approval, "refusal", lambda *_: None)
+
+
 @dataclass(frozen=True)
 class Mutant:
     apply: Callable[[Patch], None]
@@ -367,6 +513,7 @@ class Mutant:
 
 MUTANTS = [
     Mutant(no_claim_fence, paused_while_another_takes_over),
+    Mutant(a_sleep_is_not_noticed, the_machine_sleeps_before_the_claim_is_issued),
     Mutant(no_confirming_list, a_stranger_to_the_claims_is_quicker),
     Mutant(unknown_is_refused, the_answer_is_lost_and_the_list_is_late),
     Mutant(the_post_is_repeated, the_answer_is_lost_and_the_list_is_late),
@@ -387,6 +534,14 @@ MUTANTS = [
     Mutant(unlisted_jobs_are_not_asked_for, an_edit_and_back_while_the_list_is_late),
     Mutant(old_intents_hold_their_slot, a_lost_request_with_one_slot),
     Mutant(a_purchase_after_a_cancel_is_not_announced, a_revert_while_the_old_job_is_being_stopped),
+    Mutant(only_the_first_page, the_second_answer_is_lost),
+    Mutant(a_failed_list_is_an_empty_one, the_answer_is_lost_and_the_list_fails),
+    Mutant(the_younger_twin_counts, the_older_twin_stays),
+    Mutant(an_entry_overwrites_the_others, the_seed_changes_after_all_is_done),
+    Mutant(one_mark_for_all, plain_run),
+    Mutant(the_key_leaves_the_attempt_out, a_job_that_fails_once_and_may_again),
+    Mutant(an_unknown_state_is_an_end, a_state_that_nobody_knows),
+    Mutant(the_plan_is_not_compared, another_spec_than_was_approved),
 ]
 
 

@@ -37,7 +37,7 @@ from tuneops.store.journal import Journal, Line
 from tuneops.store.lockfile import dump, empty_lock, parse
 
 Fault = str
-"""What happens to a create: `lost-answer`, `lost-request`, `refused` or `busy`."""
+"""What happens to a create: `lost-answer`, `lost-request`, `late`, `refused` or `busy`."""
 
 
 class Crash(BaseException):
@@ -67,6 +67,8 @@ class Rules:
     """A new job is listed only after so many seconds."""
     faults: Mapping[int, Fault] = field(default_factory=dict)
     """By the number of the create, counted from 1."""
+    late: float = 300
+    """A create that is late is processed only after so many seconds."""
     failures: Mapping[int, int] = field(default_factory=dict)
     """The google.rpc code with which the so-many-th job fails."""
     stubborn: frozenset[int] = frozenset()
@@ -98,13 +100,22 @@ class SimWorld:
         self.lists = 0
         self.marks = 0
         self.cancels: list[str] = []
+        self.late: list[tuple[datetime, JobRequest]] = []
         self._models = 0
 
     # --- time
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass; jobs end in the order of their ends."""
+        """Let time pass; what is late lands, and jobs end in the order of their ends."""
         until = self.at + timedelta(seconds=seconds)
+        for due, request in sorted(self.late, key=lambda item: item[0]):
+            if due <= until:
+                self.late.remove((due, request))
+                self._go_on(due)
+                self._make(request)
+        self._go_on(until)
+
+    def _go_on(self, until: datetime) -> None:
         while due := [job for job in self.jobs.values() if self._end(job) <= until]:
             self._finish(min(due, key=lambda job: (self._end(job), job.shown.seniority)))
         self.at = until
@@ -176,7 +187,9 @@ class SimWorld:
             raise Rejected("no", status=400, reason="INVALID_ARGUMENT")
         if fault == "busy":
             raise Rejected("no room", status=429, reason="RESOURCE_EXHAUSTED")
-        if fault == "lost-request":
+        if fault == "late":
+            self.late.append((self.at + timedelta(seconds=self.rules.late), request))
+        if fault in ("lost-request", "late"):
             raise Unanswered("the connection broke")
         job = self._make(request)
         if fault == "lost-answer":
@@ -410,14 +423,15 @@ class Runner:
         *,
         name: str = "runner-1",
         shared_claims: bool = True,
+        disk: type[Disk] = Disk,
     ) -> None:
         self.world = world
         self.graph = graph
         self.name = name
-        self.disk = Disk(self)
+        self.disk = disk(self)
         self.crash_at: int | None = None
         self.instants: list[str] = []
-        self.meanwhile: dict[int, Callable[[], None]] = {}
+        self.meanwhile: dict[int, Callable[[], object]] = {}
         """What others do at the so-many-th instant."""
         self.proved = False
         self.may_cancel = True
@@ -431,6 +445,7 @@ class Runner:
                 read_file=lambda _: None,
                 file=Path,
                 progress=lambda _: None,
+                clocks=self.clocks,
             ),
             registry=world,
             locks=self.disk,
@@ -455,6 +470,10 @@ class Runner:
             raise Crash(what)
 
     # --- ports
+
+    def clocks(self) -> tuple[float, ...]:
+        """The clocks of this machine."""
+        return (self.world.at.timestamp(),)
 
     def list_jobs(self) -> Listing:
         """Read the list."""

@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tuneops.cli.console import Console
 from tuneops.cli.main import Terminated
 from tuneops.cli.options import Options
 from tuneops.cli.planning import show_plan
-from tuneops.cli.project import open_project
+from tuneops.cli.project import Project, open_project
 from tuneops.cli.running import Watcher, end_lines, exit_code, run_json, run_markdown
 from tuneops.cli.session import Session, alone, connect, refuse_unguarded, terms
 from tuneops.core.plan import Approval, Plan
@@ -25,8 +25,8 @@ from tuneops.engine.reconcile import Report, Terms, converge, survey
 from tuneops.engine.reconcile import tick as one_tick
 from tuneops.errors import ApprovalNeeded, Denied, Stale, TuneopsError
 from tuneops.render.lines import Line, counted
-from tuneops.store.git import read_checkout
-from tuneops.store.planfile import read_plan
+from tuneops.store.git import Checkout, read_checkout
+from tuneops.store.planfile import SavedPlan, read_plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Wishes:
 
 def apply(chosen: Options, wishes: Wishes) -> int:
     """Run the plan; give the exit code."""
-    approval = read_plan(wishes.plan_file) if wishes.plan_file else None
+    saved = read_plan(wishes.plan_file) if wishes.plan_file else None
     project = open_project(chosen)
     environment = project.declaration.target.environment
     watcher = Watcher(chosen.console)
@@ -54,16 +54,15 @@ def apply(chosen: Options, wishes: Wishes) -> int:
         refuse_empty(session, allow_empty=wishes.allow_empty)
         refuse_bad_data(session)
         plan = make_plan(survey(session.graph, session.world, session.settle))
-        if approval is not None and (why := approval.refusal(plan)):
-            raise _stale(f"`{wishes.plan_file}` is out of date: {why}")
-        if wishes.expect_digest and not _same_digest(wishes.expect_digest, plan):
+        approval = _approved(saved, plan, session) if saved else None
+        if wishes.expect_digest is not None and not _same_digest(wishes.expect_digest, plan):
             raise _stale(f"the plan has the digest {plan.digest}, not {wishes.expect_digest}")
         approved = bool(approval or wishes.auto_approve or wishes.expect_digest)
         _approve(chosen, session, plan, approved=approved)
         report = Report()
         limits = terms(
             session,
-            read_checkout(project.root, data=project.local_data()),
+            _origin(project),
             approval=approval or Approval.of(plan),
             may_cancel=True,
         )
@@ -114,6 +113,29 @@ def finish(
     elif not stopped:
         chosen.console.answer(end_lines(session, report))
     return code
+
+
+def _approved(saved: SavedPlan, plan: Plan, session: Session) -> Approval:
+    """The limits of a saved plan; Stale when this plan is another, and no half of the saved one.
+
+    The digest is what people saw. Where it is that of this plan, the limits are taken from here and
+    not from the file; where it is not, some of what it announced must have been made already.
+    """
+    if why := saved.approval.refusal(plan):
+        raise _stale(f"the saved plan is out of date: {why}")
+    if saved.digest == plan.digest:
+        return Approval.of(plan)
+    creations = session.world.locks.load().creations()
+    begun = any(creation.cause.plan == saved.digest for _, _, creation in creations)
+    if (plan.buys or plan.cancels) and not begun:
+        raise _stale(f"the saved plan has the digest {saved.digest}, this one {plan.digest}")
+    return saved.approval
+
+
+def _origin(project: Project) -> Checkout:
+    """The checkout; a variable that was given from outside is in no commit."""
+    checkout = read_checkout(project.root, files=project.read_files())
+    return replace(checkout, dirty=checkout.dirty or bool(project.overrides))
 
 
 def _stopped(session: Session) -> list[Line]:

@@ -44,8 +44,9 @@ class Console:
         self._print(sys.stdout, lines)
 
     def answer_json(self, document: dict[str, Any]) -> None:
-        """Print the answer for a machine."""
-        _write(sys.stdout, json.dumps(document, indent=2, ensure_ascii=True) + "\n")
+        """Print the answer for a machine; `##[` in a text is spelled so that no log obeys it."""
+        text = json.dumps(document, indent=2, ensure_ascii=True).replace("##[", r"##\u005b")
+        _write(sys.stdout, f"{text}\n")
 
     def answer_text(self, text: str) -> None:
         """Print the answer as it is."""
@@ -109,8 +110,13 @@ def colored(stream: TextIO, color: str) -> bool:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    """Write, whatever the encoding can hold; a closed pipe is not a fault of ours."""
+    """Write, whatever the encoding can hold; a closed pipe is not a fault of ours.
+
+    `##[` orders something of a workflow's log wherever it stands in a line (source: actions/runner,
+    `ActionCommand.TryParse`), and we never say it ourselves.
+    """
     encoding = stream.encoding or "utf-8"
+    text = text.replace("##[", r"##\u{5B}")
     try:
         try:
             text.encode(encoding)

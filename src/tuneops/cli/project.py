@@ -11,7 +11,7 @@ from tuneops.core.recipe import Dataset, Evidence
 from tuneops.datasets.digest import digest
 from tuneops.diagnostics import Diagnostic, has_errors, sort_key
 from tuneops.engine.ports import StoredObject
-from tuneops.errors import InputError
+from tuneops.errors import DiskError, InputError
 from tuneops.spec.load import load
 from tuneops.spec.resolve import Resolution
 from tuneops.spec.text import SourceText, decode
@@ -29,15 +29,25 @@ class Project:
     files: int
     resolution: Resolution
     findings: tuple[Diagnostic, ...]
+    specs: tuple[str, ...] = ()
+    """The spec files that were read, from the root."""
+    overrides: tuple[str, ...] = ()
+    """The variables of the specs that were given from outside."""
 
     @property
     def state(self) -> Path:
         """The folder for what is not in git; made on first use, and ignored by git."""
         folder = self.root / STATE
-        folder.mkdir(exist_ok=True)
-        ignore = folder / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
+        try:
+            folder.mkdir(exist_ok=True)
+            ignore = folder / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+        except OSError as fault:
+            raise DiskError(
+                f"the folder `{STATE}` cannot be used: {fault.strerror}",
+                help="look at what lies there; tuneops keeps its journal and its claims in it",
+            ) from fault
         return folder
 
     @property
@@ -47,10 +57,10 @@ class Project:
             raise InputError(self.findings)
         return self.resolution.declaration
 
-    def local_data(self) -> tuple[str, ...]:
-        """The datasets that lie beside the specs, or elsewhere below the root."""
+    def read_files(self) -> tuple[str, ...]:
+        """All that a run reads: the specs, and the datasets that lie below the root."""
         named = {ref.location for _, ref in self.declaration.datasets() if ref.is_local}
-        return tuple(sorted(named))
+        return (*self.specs, *sorted(named))
 
     def file(self, location: str) -> Path:
         """Where a dataset of the project lies."""
@@ -86,10 +96,11 @@ def open_project(options: Options, variables: Mapping[str, str] | None = None) -
         for name, value in os.environ.items()
         if name.startswith("TUNEOPS_VAR_")
     }
+    given |= variables or {}
     resolution = load(
         texts,
         environment=options.environment,
-        variables={**given, **(variables or {})},
+        variables=given,
         env=os.environ,
     )
     everything = [*findings, *more, *resolution.findings]
@@ -100,6 +111,8 @@ def open_project(options: Options, variables: Mapping[str, str] | None = None) -
         files=len(specs),
         resolution=resolution,
         findings=tuple(sorted(everything, key=sort_key)),
+        specs=tuple(spec.path for spec in specs),
+        overrides=tuple(sorted(given)),
     )
 
 

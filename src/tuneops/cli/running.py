@@ -8,7 +8,7 @@ from typing import Any
 from tuneops.cli.console import Console
 from tuneops.cli.exits import worst
 from tuneops.cli.session import Session
-from tuneops.core.creation import Contended, Held, Outcome, Refusal
+from tuneops.core.creation import Contended, Held, Made, Outcome, Refusal
 from tuneops.core.plan import Action, Change
 from tuneops.diagnostics import Diagnostic
 from tuneops.engine.execute import exit_code as outcome_code
@@ -84,11 +84,15 @@ def exit_code(report: Report, *, waited: bool, detailed: bool) -> int:
 
 
 def _latest(report: Report) -> dict[tuple[str, str], Outcome]:
-    """What came last of each thing that was tried: a hindrance that has passed is none."""
+    """What came last of each thing that was tried: a hindrance that has passed is none.
+
+    It has passed, too, where the job of a create has turned up since.
+    """
+    known = {key for _, key, creation in report.last.lock.creations() if creation.job is not None}
     return {
         (change.address, change.key or change.job or ""): outcome
         for change, outcome in report.outcomes
-        if outcome is not None
+        if outcome is not None and (isinstance(outcome, Made) or change.key not in known)
     }
 
 
@@ -112,8 +116,11 @@ def summary_json(report: Report) -> dict[str, Any]:
     """What a run did, as numbers."""
     last = report.last
     jobs = _jobs(last)
-    tried = {change.key for change, _ in last.outcomes}
-    stuck = list(_latest(report).values())
+    latest = _latest(report)
+    stuck = list(latest.values())
+    tried = {change.key for change, _ in last.outcomes} | {
+        key for (_, key), outcome in latest.items() if isinstance(outcome, Refusal)
+    }
     return {
         "submitted": sum(tick.made for tick in report.ticks),
         "done": sum(1 for job in jobs if job["health"] == "Healthy"),

@@ -21,20 +21,21 @@ from tuneops.cli.project import Project
 from tuneops.core.desired import Declaration, DesiredGraph, Target
 from tuneops.core.lock import Cause
 from tuneops.core.plan import Approval
+from tuneops.diagnostics import Diagnostic, SourceRef
 from tuneops.emulator.application import Emulator
 from tuneops.engine.execute import Hands
 from tuneops.engine.pins import pin
 from tuneops.engine.reconcile import Event, Terms, World
-from tuneops.errors import Busy
+from tuneops.errors import Busy, DiskError, InputError
 from tuneops.gcs.claims import GcsClaims, Spelling
 from tuneops.gcs.objects import GcsObjects
 from tuneops.http.reading import open_client, open_exchange
 from tuneops.http.waiting import Waiting
 from tuneops.render.plan import Header
-from tuneops.store import claim_record
+from tuneops.store import claim_record, files
 from tuneops.store.git import Checkout
 from tuneops.store.journal import Journal
-from tuneops.store.lockfile import LockFile
+from tuneops.store.lockfile import LockFile, lock_path, parse
 from tuneops.vertex.auth import Exchange, LoopbackAuth, application_default
 from tuneops.vertex.endpoints import endpoints
 from tuneops.vertex.provider import VertexProvider
@@ -76,6 +77,8 @@ def connect(project: Project, watch: Callable[[Event], None]) -> Iterator[Sessio
         journal = Journal(project.state, target.environment)
         locks = LockFile(project.root, target, journal)
         lock = locks.load()
+        if not locks.exists:
+            refuse_renamed(project, target)
         locks.guard = service.guard.kind
         provider, objects = service.provider, service.objects
         graph = pin(
@@ -117,6 +120,34 @@ def connect(project: Project, watch: Callable[[Event], None]) -> Iterator[Sessio
         )
 
 
+def refuse_renamed(project: Project, target: Target) -> None:
+    """Refuse an environment without a lock beside the lock of one that is gone from the specs.
+
+    Renamed, it would own none of its jobs, and would train them all again. InputError.
+    """
+    for path in sorted(lock_path(project.root, "x").parent.glob("tuneops.*.lock.json")):
+        name = path.name.removeprefix("tuneops.").removesuffix(".lock.json")
+        if name in project.resolution.environments:
+            continue
+        shown = path.relative_to(project.root).as_posix()
+        gone = parse(files.read(path) or b"", shown)
+        same = (gone.target, gone.project, gone.location)
+        if gone.jobs and same == (target.provider, target.project, target.location):
+            raise InputError(
+                (
+                    Diagnostic(
+                        code="environment-renamed",
+                        message=f"environment `{target.environment}` has no lock, and `{shown}` "
+                        f"has the jobs of `{name}`, which no spec declares any more",
+                        where=SourceRef(path=shown, line=1, column=1),
+                        notes=("under another name, everything would be trained again",),
+                        help=f"call the environment `{name}` again; or remove `{shown}` to begin "
+                        "anew",
+                    ),
+                )
+            )
+
+
 @contextlib.contextmanager
 def alone(project: Project, environment: str) -> Iterator[None]:
     """Keep other runs off this environment in this checkout; Busy when one is at work.
@@ -131,6 +162,8 @@ def alone(project: Project, environment: str) -> Iterator[None]:
             f"another tuneops works on environment `{environment}` in this checkout",
             help="wait for it to end, then run the command again",
         ) from fault
+    except OSError as fault:
+        raise DiskError(f"`{guard.lock_file}` cannot be locked: {fault.strerror}") from fault
     try:
         yield
     finally:

@@ -98,9 +98,15 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class PostJob:
-    """Send the one POST → ObservedJob, Refusal or Silence."""
+    """Send the one POST → ObservedJob, Refusal or Silence.
+
+    Nothing is sent when the latest `ListJobs` began more than `within` ago; that is a Refusal.
+    """
 
     request: JobRequest
+    within: timedelta = INTENT_AGE
+    """The issued mark bears the time of that list: a run that was held up since, or whose machine
+    slept, would send when others already take its mark for one that can land no more."""
 
 
 Effect = CheckData | ReadClaim | SwapClaim | ListJobs | ProveMemory | Remember | Forget | PostJob

@@ -155,7 +155,7 @@ class _Desk:
         target = self.graph.target
         for (lineage, attempt), jobs in self.observed.owned(target.owner).items():
             key = self.key(lineage, attempt)
-            job = survivor(jobs)
+            job = survivor(self._genuine(jobs, key))
             if key in self.places:
                 creations = self.creations(key)
                 if not creations[key].succeeded:
@@ -165,6 +165,27 @@ class _Desk:
                 creation = found(self.wanted[lineage], job)
                 self.jobs.setdefault(address, {})[key] = updated(creation, job)
                 self.places[key] = _Place(address, retired=False)
+
+    def _genuine(self, jobs: tuple[ObservedJob, ...], key: str) -> tuple[ObservedJob, ...]:
+        """Those of several twins that show the recipe's settings; all of them if none does.
+
+        Who copies a job by hand copies its labels. The data's name may differ: its bytes count.
+        """
+        if len(jobs) == 1:
+            return jobs
+        lineage = jobs[0].ownership.lineage if jobs[0].ownership else ""
+        if key in self.places:
+            recipe = self.creations(key)[key].recipe
+        elif lineage in self.wanted:
+            recipe = self.wanted[lineage].recipe
+        else:
+            return jobs
+
+        def shows(job: ObservedJob) -> bool:
+            uri = job.fields.training_uri or recipe.training.uri
+            return made_by(replace(recipe, training=replace(recipe.training, uri=uri)), job)
+
+        return tuple(job for job in jobs if shows(job)) or jobs
 
     def adopt(self) -> None:
         """Record the jobs of others that a spec takes over, where they are what it says."""

@@ -160,12 +160,14 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """A hash of what would be bought and cancelled, and for which recipes.
+        """A hash of what would be bought, how often at most, and cancelled, and for which recipes.
 
         Never of texts, times, costs, commits or the tool's version: 32 hexadecimal digits.
         """
+        limits = {at: most for at, most in Approval.of(self).buys.items() if most > 1}
         meaning = {
             "buys": sorted([c.address, c.action.value, c.lineage or ""] for c in self.buys),
+            **({"attempts": limits} if limits else {}),
             "cancels": sorted(c.job or "" for c in self.cancels),
             "desired": dict(self.desired),
             "owner": self.owner,

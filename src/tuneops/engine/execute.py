@@ -3,6 +3,7 @@
 The protocol decides the order (`core.creation`); this module only does what it is told.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,6 +69,8 @@ class Hands:
     """Where a dataset of the project lies on disk."""
     progress: Callable[[str], None]
     """Say what takes its time, such as an upload."""
+    clocks: Callable[[], tuple[float, ...]] = lambda: (time.monotonic(), time.time())
+    """Seconds by clocks of this machine: one stands still while it sleeps, one can be put back."""
 
 
 def create_job(order: Order, hands: Hands) -> Outcome:
@@ -77,13 +80,27 @@ def create_job(order: Order, hands: Hands) -> Outcome:
     """
     protocol = create(order)
     answer: object = None
+    looked = hands.clocks()
     while True:
         try:
             effect = protocol.send(answer)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
-        answer = perform(effect, hands)
+        if isinstance(effect, ListJobs):
+            looked = hands.clocks()
+        if isinstance(effect, PostJob) and _elapsed(looked, hands) > effect.within.total_seconds():
+            answer = Refusal("this run was held up just before the create", _HELD_UP, busy=True)
+        else:
+            answer = perform(effect, hands)
+
+
+_HELD_UP = ("nothing was sent: another run may have taken over meanwhile; run again",)
+
+
+def _elapsed(since: tuple[float, ...], hands: Hands) -> float:
+    """Seconds since then by the clock that counted the most."""
+    return max(now - then for then, now in zip(since, hands.clocks(), strict=True))
 
 
 def perform(effect: Effect, hands: Hands) -> object:
@@ -129,16 +146,16 @@ def _check_data(pinned: Pinned, hands: Hands) -> DataState:
     return "ready" if there.dataset.same_bytes(pinned.dataset) else "moved"
 
 
-def cancel_job(step: CancelJob, ledger: Lock, hands: Hands) -> Refusal | None:
+def cancel_job(step: CancelJob, ledger: Lock, hands: Hands) -> Refusal | Found | None:
     """Ask for a job to stop, after a fresh look and after writing down that it was us who asked.
 
-    A job that has ended meanwhile is left alone. One that is not what the plan saw, or whose twin
+    A job that has ended meanwhile is left alone, and its end is not ours: that is Found. One that is not what the plan saw, or whose twin
     is not there to take its place, is not cancelled.
     """
     assert step.change.job is not None, "a cancel names its job"
     fresh = hands.service.get_job(step.change.job)
     if fresh is None or fresh.state.terminal:
-        return None
+        return Found(step.change.job)
     if fresh.ownership is None or fresh.ownership.lineage != step.change.lineage:
         return Refusal(f"`{fresh.name}` is not the job that the plan saw; it was left alone")
     if step.keep is not None and not _useful(hands.service.get_job(step.keep)):

@@ -1,11 +1,24 @@
 """What git says of the checkout: the cause of what we buy, and whether it is the agreed one."""
 
+import os
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 _SECONDS = 30
+_AT_ONCE = 200
+"""How many paths are asked for in one call."""
+_FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
+"""What a hook or a caller may have set for another repository, or another index."""
+_HONEST = (
+    "core.fsmonitor=false",
+    "core.ignoreStat=false",
+    "core.trustctime=true",
+    "core.checkStat=default",
+    "diff.ignoreSubmodules=none",
+)
+"""Settings by which git would believe something other than the files themselves."""
 _SPECS = (":(glob)specs/**/*.yaml", ":(glob)specs/**/*.yml", ":(glob)specs/**/*.jsonl")
 """What a run reads below `specs/`."""
 
@@ -23,16 +36,19 @@ class Checkout:
     at_default_tip: bool | None = None
 
 
-def read_checkout(root: Path, *, data: Iterable[str] = (), ask_remote: bool = False) -> Checkout:
+def read_checkout(root: Path, *, files: Iterable[str] = (), ask_remote: bool = False) -> Checkout:
     """Describe the checkout; no commit where there is no repository, or nothing committed yet.
 
-    `dirty` means that something below `specs/` or in a file of `data` differs from the commit, the
-    lock files aside. What git is told to ignore is in no commit, so it counts as a difference too.
+    `dirty` means that something below `specs/` or in one of `files` differs from the commit, the
+    lock files aside. A spec that git is told to ignore is in no commit, so it counts as a
+    difference too; and so does a file that is read from outside the commit, through a link or out
+    of a repository within this one, or whose changes git was told not to see.
     """
     commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     if commit is None:
         return Checkout(commit=None, dirty=True)
-    outside = [f":(literal){path}" for path in data if not path.startswith("specs/")]
+    paths = _with_targets(root, files)
+    outside = [f":(literal){path}" for path in paths or () if not path.startswith("specs/")]
     status = _git(
         root,
         "status",
@@ -48,9 +64,46 @@ def read_checkout(root: Path, *, data: Iterable[str] = (), ask_remote: bool = Fa
     tip = _default_tip(root) if ask_remote else None
     return Checkout(
         commit=commit,
-        dirty=status is None or ignored is None or bool(status) or bool(ignored),
+        dirty=status is None
+        or ignored is None
+        or bool(status)
+        or bool(ignored)
+        or paths is None
+        or not _committed(root, paths),
         at_default_tip=None if tip is None else tip == commit,
     )
+
+
+def _with_targets(root: Path, files: Iterable[str]) -> tuple[str, ...] | None:
+    """The paths, and where links lead them; None when one leads out of the project."""
+    found: set[str] = set()
+    top = root.resolve()
+    for name in files:
+        if not (root / name).exists():
+            continue
+        target = (root / name).resolve()
+        if not target.is_relative_to(top):
+            return None
+        found.add(target.relative_to(top).as_posix())
+        if (root / name).is_symlink():
+            found.add(name)
+    return tuple(sorted(found))
+
+
+def _committed(root: Path, paths: tuple[str, ...]) -> bool:
+    """Say whether the commit has each path, and none has its changes hidden from git."""
+    for start in range(0, len(paths), _AT_ONCE):
+        some = paths[start : start + _AT_ONCE]
+        tree = _git(root, "ls-tree", "-r", "-z", "HEAD", "--", *some)
+        marks = _git(root, "ls-files", "-v", "-z", "--", *(f":(literal){path}" for path in some))
+        if tree is None or marks is None:
+            return False
+        rows = [row.partition("\t") for row in tree.split("\0") if row]
+        blobs = {path for mode, _, path in rows if mode.split()[1] == "blob"}
+        seen = {row[2:] for row in marks.split("\0") if row.startswith("H ")}
+        if not blobs.intersection(seen).issuperset(some):
+            return False
+    return True
 
 
 def _default_tip(root: Path) -> str | None:
@@ -65,9 +118,11 @@ def _default_tip(root: Path) -> str | None:
 
 def _git(root: Path, *words: str) -> str | None:
     """Run git; its output without the final newline, or None when it fails or is not there."""
+    settings = [word for setting in _HONEST for word in ("-c", setting)]
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), *words],
+            ["git", "-C", str(root), *settings, *words],
+            env={name: value for name, value in os.environ.items() if name not in _FOREIGN},
             capture_output=True,
             check=False,
             stdin=subprocess.DEVNULL,

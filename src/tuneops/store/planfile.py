@@ -1,6 +1,7 @@
 """A saved plan, for approval: limits to compare with, never instructions to execute."""
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,16 @@ def write_plan(path: Path, document: dict[str, Any], plan: Plan) -> None:
     files.write(path, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
 
 
-def read_plan(path: Path) -> Approval:
-    """The limits of a saved plan; InputError when the file is not one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedPlan:
+    """What a file says was approved: the digest that people saw, and the limits behind it."""
+
+    digest: str
+    approval: Approval
+
+
+def read_plan(path: Path) -> SavedPlan:
+    """Read a saved plan; InputError when the file is not one."""
     shown = str(path)
     try:
         content = files.read(path)
@@ -38,7 +47,10 @@ def read_plan(path: Path) -> Approval:
         value = strict.decode(content)
         if not isinstance(value, dict) or value.get("formatVersion") != FORMAT:
             raise _not_a_plan(shown, f"it has no `formatVersion: {FORMAT}`")
-        return _adapter().validate_python(value.get("approval"))
+        return SavedPlan(
+            digest=str(value.get("digest", "")),
+            approval=_adapter().validate_python(value.get("approval")),
+        )
     except strict.Malformed as fault:
         raise _not_a_plan(shown, str(fault)) from fault
     except ValidationError as fault:

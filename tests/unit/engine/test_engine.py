@@ -313,7 +313,7 @@ class TwoJobs:
         self.cancels.append(name)
 
 
-def stop(service: TwoJobs, step: CancelJob) -> Refusal | None:
+def stop(service: TwoJobs, step: CancelJob) -> Refusal | Found | None:
     hands = SimpleNamespace(service=service, memory=None)
     return cancel_job(step, a_lock(), cast("Hands", hands))
 
@@ -333,7 +333,7 @@ def test_a_job_that_has_ended_or_changed_hands_since_the_plan_is_left_alone() ->
     job = an_observed_job(JOB, number=1)
     assert job.ownership is not None
     ended = TwoJobs(replace(job, state=JobState.SUCCEEDED))
-    assert stop(ended, a_cancel(job)) is None
+    assert stop(ended, a_cancel(job)) == Found(job.name)
     foreign = TwoJobs(replace(job, ownership=replace(job.ownership, lineage="v1-other")))
     assert isinstance(stop(foreign, a_cancel(job)), Refusal)
     assert not ended.cancels and not foreign.cancels

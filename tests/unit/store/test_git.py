@@ -144,7 +144,7 @@ def test_data_outside_the_specs_counts_as_well(root: Path, how: str) -> None:
     if how == "changed":
         _git(root, "add", ".")
         _git(root, "commit", "--quiet", "--message=second")
-        assert not read_checkout(root, data=["data/a b.jsonl"]).dirty
+        assert not read_checkout(root, files=["data/a b.jsonl"]).dirty
         data.write_text("{}\n{}\n")
-    assert read_checkout(root, data=["data/a b.jsonl"]).dirty
-    assert not read_checkout(root, data=["specs/seed.jsonl"]).dirty
+    assert read_checkout(root, files=["data/a b.jsonl"]).dirty
+    assert not read_checkout(root, files=["specs/seed.jsonl"]).dirty

@@ -23,7 +23,7 @@ def _saved(path: Path) -> Approval:
 
 def test_a_saved_plan_reads_back_as_its_limits(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    assert _saved(path) == read_plan(path)
+    assert _saved(path) == read_plan(path).approval
     content = path.read_bytes()
     _saved(path)
     assert path.read_bytes() == content
@@ -35,7 +35,7 @@ def test_a_plan_that_cancels_reads_back(tmp_path: Path) -> None:
     runner.graph = a_graph(*a_chain("seed", nonce="other"))
     plan = runner.plan()
     write_plan(tmp_path / "plan.json", {"formatVersion": 1}, plan)
-    approval = read_plan(tmp_path / "plan.json")
+    approval = read_plan(tmp_path / "plan.json").approval
     assert approval == Approval.of(plan) and approval.cancels
     assert approval.refusal(plan) is None
 

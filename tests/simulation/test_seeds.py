@@ -1,0 +1,59 @@
+"""Random worlds by seed: those that once failed, then many more; the same trace everywhere."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.swarm import EXACT, play
+
+HERE = Path(__file__).parent
+PINNED = [
+    int(line.split()[0])
+    for line in (HERE / "seeds.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+]
+PUSH = 2_000
+PARTS = 8
+CHILD = "from tests.support.swarm import play; print(*(play(seed).digest() for seed in {seeds}))"
+
+
+@pytest.mark.parametrize("seed", PINNED)
+def test_a_seed_that_once_failed(seed: int) -> None:
+    play(seed)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_seeds(part: int) -> None:
+    """`make soak SEEDS=…` tries more of them."""
+    for seed in range(part, PUSH, PARTS):
+        try:
+            play(seed)
+        except Exception as wrong:
+            raise AssertionError(f"seed {seed}: {wrong}") from wrong
+
+
+def test_a_seed_is_the_same_story_in_every_process() -> None:
+    seeds = [EXACT, *range(7, 27)]
+    here = [play(seed).digest() for seed in seeds]
+    root = str(HERE.parent.parent)
+    for hashes in ("0", "4711"):
+        child = subprocess.run(
+            (sys.executable, "-c", CHILD.format(seeds=seeds)),
+            env={**os.environ, "PYTHONHASHSEED": hashes, "PYTHONPATH": root},
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert child.stdout.split() == here
+
+
+def test_the_quick_disk_tells_the_same_story_as_the_real_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quick = {seed: play(seed).digest() for seed in range(1, 20)}
+    monkeypatch.setattr("tests.support.swarm.EXACT", 1)
+    assert quick == {seed: play(seed).digest() for seed in quick}
