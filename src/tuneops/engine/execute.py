@@ -149,8 +149,8 @@ def _check_data(pinned: Pinned, hands: Hands) -> DataState:
 def cancel_job(step: CancelJob, ledger: Lock, hands: Hands) -> Refusal | Found | None:
     """Ask for a job to stop, after a fresh look and after writing down that it was us who asked.
 
-    A job that has ended meanwhile is left alone, and its end is not ours: that is Found. One that is not what the plan saw, or whose twin
-    is not there to take its place, is not cancelled.
+    A job that has ended meanwhile is left alone, and its end is not ours: that is Found. One that
+    is not what the plan saw, or whose twin is not there to take its place, is not cancelled.
     """
     assert step.change.job is not None, "a cancel names its job"
     fresh = hands.service.get_job(step.change.job)
