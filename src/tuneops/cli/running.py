@@ -177,7 +177,7 @@ COUNTS = {
     "done": "done",
     "running": "running",
     "waiting": "waiting for a parent",
-    "queued": "waiting for a free slot",
+    "queued": "waiting for a free slot or for an old job to end",
     "refused": "refused by the service",
     "heldBack": "not sent",
     "unanswered": "without an answer yet",
