@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deepdiff import DeepDiff
-
 from tuneops.core.fingerprint import decimal_text
 from tuneops.core.recipe import AtEpoch, AtStep, BaseModel, CheckpointRule, Pretuned, Recipe
 
@@ -21,7 +19,12 @@ class FieldChange:
 
 
 def diff_recipes(before: Recipe, after: Recipe) -> tuple[FieldChange, ...]:
-    """The fields that differ, ordered by path."""
+    """The fields that differ, ordered by path.
+
+    deepdiff is imported here, since it costs more time than a whole plan without changes.
+    """
+    from deepdiff import DeepDiff
+
     old, new = fields(before), fields(after)
     difference = DeepDiff(old, new, view="tree", ignore_order=False)
     paths = {
