@@ -7,6 +7,7 @@ job at that address carries: what moves behind an unchanged name is not a cause.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 
 from tuneops.core.address import Address
@@ -30,6 +31,9 @@ from tuneops.core.recipe import Dataset, Evidence, Pretuned
 from tuneops.diagnostics import Diagnostic, has_errors
 from tuneops.engine.ports import ModelRegistry, ObjectStore, StoredObject, TuningService
 from tuneops.errors import InputError
+
+CONTINUABLE_SINCE = datetime(2025, 7, 11, tzinfo=UTC)
+"""Versions tuned before this cannot be continued (source: Google's page on continuous tuning)."""
 
 ReadFile = Callable[[str], StoredObject | None]
 """Digest a file below the project's root; None when it is not there. The URI is the file's path."""
@@ -234,6 +238,10 @@ class _Desk:
             names = tuple(sorted(f"@{name}" for name in versions))
             self.findings.append(_no_model(ref, f"`{ref.text}` names no version of it", names))
             return None
+        if version.created is not None and version.created < CONTINUABLE_SINCE:
+            message = f"`{version.name}` was tuned before {CONTINUABLE_SINCE:%Y-%m-%d}"
+            self.findings.append(_too_old(ref, message))
+            return None
         checkpoint = ref.checkpoint or version.default_checkpoint
         if checkpoint is None or ref.checkpoint is not None:
             known = self.registry.list_checkpoints(version.name)
@@ -268,6 +276,16 @@ def _missing(ref: DatasetRef) -> Diagnostic:
         message=f"dataset `{ref.location}` does not exist",
         where=ref.where,
         help=f"check the {kind}'s name, or write the {kind} first",
+    )
+
+
+def _too_old(ref: ModelRef, message: str) -> Diagnostic:
+    return Diagnostic(
+        code="source-too-old",
+        message=message,
+        where=ref.where,
+        notes=("the service continues only what was tuned since then",),
+        help="tune the base model again with `baseModel:`, and continue from that",
     )
 
 

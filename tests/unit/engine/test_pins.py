@@ -5,6 +5,7 @@ New bytes behind an unchanged URI are no cause of a purchase, lock or no lock.
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -28,7 +29,7 @@ from tuneops.core.lock import Lock
 from tuneops.core.observed import Checkpoint, ModelVersion
 from tuneops.core.recipe import Dataset, Evidence, Pretuned
 from tuneops.diagnostics import SourceRef
-from tuneops.engine.pins import pin
+from tuneops.engine.pins import CONTINUABLE_SINCE, pin
 from tuneops.engine.ports import StoredObject
 from tuneops.errors import InputError
 
@@ -220,6 +221,25 @@ def test_a_tuned_model_that_is_not_there_is_a_finding(ref: ModelRef) -> None:
     with pytest.raises(InputError) as fault:
         _pin(a_declaration(a_declared(source=ref)), world)
     assert "does not exist" in fault.value.message
+
+
+@pytest.mark.parametrize(("earlier", "code"), [(1, "source-too-old"), (0, None)])
+def test_what_was_tuned_before_the_service_allowed_it_is_not_continued(
+    earlier: int, code: str | None
+) -> None:
+    world = SimWorld(1)
+    _model(world)
+    versions = world.versions[BASE]
+    made = CONTINUABLE_SINCE - timedelta(seconds=earlier)
+    world.versions[BASE] = {**versions, "1": replace(versions["1"], created=made)}
+    declaration = a_declaration(a_declared(source=_ref("1")))
+    if code is None:
+        assert _pin(declaration, world).jobs
+        return
+    with pytest.raises(InputError) as fault:
+        _pin(declaration, world)
+    assert fault.value.findings[0].code == code
+    assert "was tuned before 2025-07-11" in fault.value.message
 
 
 def test_a_model_without_any_checkpoint_is_a_finding() -> None:
