@@ -234,10 +234,6 @@ class DesiredGraph:
             yield above
             parent = above.parent
 
-    def children(self, address: Address) -> tuple[DesiredJob, ...]:
-        """The jobs that continue this one directly."""
-        return tuple(job for job in self.jobs if job.parent == address)
-
 
 def desire(declaration: Declaration, pins: Pins) -> DesiredGraph:
     """Complete a declaration with its pins; lineages follow from the roots down.
