@@ -15,7 +15,8 @@ from tuneops.core.ledger import learn
 from tuneops.core.lock import Lock
 from tuneops.core.observed import Observed
 from tuneops.core.plan import Action, Plan
-from tuneops.core.planner import look, make_plan
+from tuneops.core.planner import make_plan
+from tuneops.core.view import look
 from tuneops.engine.observe import observe
 from tuneops.store.lockfile import dump
 

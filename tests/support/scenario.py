@@ -36,9 +36,10 @@ from tuneops.core.desired import DeclaredJob, DesiredGraph, DesiredJob, Policy, 
 from tuneops.core.lock import Creation, Lock
 from tuneops.core.observed import JobState, Observed, ObservedJob
 from tuneops.core.plan import Action, Change
-from tuneops.core.planner import look, make_plan
+from tuneops.core.planner import make_plan
 from tuneops.core.recipe import AtEpoch, AtStep, CheckpointRule, Dataset, HyperParameters, WithId
 from tuneops.core.steps import CancelJob, ready_steps
+from tuneops.core.view import look
 
 FOLDER = Path(__file__).parent.parent / "scenarios"
 

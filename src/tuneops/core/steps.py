@@ -10,9 +10,9 @@ from tuneops.core.ledger import evidence_of, resolve_checkpoint, settled
 from tuneops.core.lock import Cause, Creation
 from tuneops.core.observed import JobState, Ownership
 from tuneops.core.plan import Action, Change, Plan
-from tuneops.core.planner import View, parent_result
 from tuneops.core.recipe import Concrete, HyperParameters, Pretuned, Upstream
 from tuneops.core.request import JobRequest
+from tuneops.core.view import View, parent_result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

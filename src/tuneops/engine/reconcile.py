@@ -13,8 +13,9 @@ from tuneops.core.creation import Contended, Found, Held, Made, Order, Outcome, 
 from tuneops.core.desired import DesiredGraph
 from tuneops.core.lock import Cause, Lock
 from tuneops.core.plan import Action, Approval, Change, Plan
-from tuneops.core.planner import View, look, make_plan
+from tuneops.core.planner import make_plan
 from tuneops.core.steps import CancelJob, CreateJob, Step, intent, ready_steps, request
+from tuneops.core.view import View, look
 from tuneops.engine.execute import Hands, cancel_job, create_job, exit_code
 from tuneops.engine.observe import observe
 from tuneops.engine.ports import Clock, ModelRegistry

@@ -6,7 +6,7 @@ from typing import Any
 from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.observed import JobState
 from tuneops.core.plan import Action, Plan
-from tuneops.core.planner import View
+from tuneops.core.view import View
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted
 from tuneops.render.plan import FORMAT_VERSION, short_job, short_model

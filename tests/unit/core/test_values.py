@@ -36,8 +36,9 @@ from tuneops.core.lock import Lock
 from tuneops.core.match import made_by
 from tuneops.core.observed import Checkpoint, JobState, ModelVersion, Observed
 from tuneops.core.plan import Action, Approval, Plan
-from tuneops.core.planner import look, make_plan, parent_result
+from tuneops.core.planner import make_plan
 from tuneops.core.recipe import AtEpoch, AtStep, BaseModel, Pretuned, WithId
+from tuneops.core.view import look, parent_result
 from tuneops.diagnostics import SourceRef
 
 JOB = a_job()

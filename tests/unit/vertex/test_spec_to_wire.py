@@ -11,8 +11,9 @@ from tests.support.builders import a_mark
 from tuneops.core.labels import job_labels
 from tuneops.core.lock import Cause
 from tuneops.core.observed import Ownership
-from tuneops.core.planner import look, make_plan
+from tuneops.core.planner import make_plan
 from tuneops.core.steps import CreateJob, intent, ready_steps, request
+from tuneops.core.view import look
 from tuneops.engine.observe import observe
 from tuneops.engine.pins import pin
 from tuneops.gcs.objects import GcsObjects

@@ -1,0 +1,107 @@
+"""What is there and no spec wants: strays, duplicates, old intents, retired addresses. Pure."""
+
+from collections.abc import Iterator, Mapping
+
+from tuneops.core.ledger import survivor
+from tuneops.core.lock import Creation
+from tuneops.core.match import made_by
+from tuneops.core.observed import JobState, ObservedJob
+from tuneops.core.plan import Action, Change, Reason
+from tuneops.core.view import View
+
+
+def excess(view: View) -> Iterator[Change]:
+    """Live jobs of ours that no desired address is bound to, old intents, retired addresses."""
+    wanted = {job.lineage: str(job.address) for job in view.graph.jobs}
+    recorded = {
+        creation.job: (address, key, creation)
+        for address, key, creation in view.ledger.creations()
+        if creation.job is not None
+    }
+    bound = {
+        creation.job
+        for creation in (entry[2] for entry in recorded.values())
+        if creation.lineage in wanted
+    }
+    owner = view.graph.target.owner
+    for job in sorted(view.observed.jobs.values(), key=lambda job: job.seniority):
+        ownership = job.ownership
+        if ownership is None or ownership.owner != owner or job.state.terminal:
+            continue
+        if job.name in bound:
+            continue
+        if ownership.lineage in wanted:
+            yield _duplicate(view, job, wanted[ownership.lineage])
+        else:
+            yield _stray(view, job, recorded.get(job.name))
+    yield from _old_intents(view, wanted)
+    yield from _retired(view)
+
+
+def _old_intents(view: View, wanted: Mapping[str, str]) -> Iterator[Change]:
+    for address, key, creation in view.ledger.creations():
+        if creation.unanswered and creation.lineage not in wanted:
+            yield Change(
+                address=address,
+                action=Action.WAIT,
+                reason=Reason.UNANSWERED,
+                lineage=creation.lineage,
+                key=key,
+                attempt=creation.attempt,
+            )
+
+
+def _duplicate(view: View, job: ObservedJob, address: str) -> Change:
+    desired = view.graph.find_text(address)
+    assert desired is not None and job.ownership is not None
+    twins = view.observed.owned(job.ownership.owner)[job.ownership.lineage, job.ownership.attempt]
+    surplus = survivor(twins).name != job.name and made_by(desired.recipe, job)
+    return _job_line(
+        address,
+        job,
+        Action.CANCEL if surplus else Action.HOLD,
+        Reason.DUPLICATE if surplus else Reason.NOT_KNOWN_HERE,
+    )
+
+
+def _stray(view: View, job: ObservedJob, entry: tuple[str, str, Creation] | None) -> Change:
+    assert job.ownership is not None, "a stray carries our labels"
+    if entry is None or not made_by(entry[2].recipe, job):
+        return _job_line(job.ownership.address, job, Action.HOLD, Reason.NOT_KNOWN_HERE)
+    address, _, creation = entry
+    replaced = view.graph.find_text(address) is not None
+    if job.state is JobState.CANCELLING:
+        return _job_line(address, job, Action.WAIT, Reason.CANCELLING)
+    if replaced and creation.policy.on_supersede == "finish":
+        return _job_line(address, job, Action.WAIT, Reason.FINISHING)
+    if not replaced and creation.policy.on_remove == "retain":
+        return _job_line(address, job, Action.RETIRE, Reason.FINISHING)
+    return _job_line(address, job, Action.CANCEL, Reason.SUPERSEDED if replaced else Reason.REMOVED)
+
+
+def _retired(view: View) -> Iterator[Change]:
+    """Addresses whose entries leave the lock's living part in this tick."""
+    for address in sorted(view.before.jobs):
+        if address not in view.ledger.jobs and address in view.ledger.retired:
+            locked = view.ledger.retired[address]
+            result = locked.result
+            yield Change(
+                address=address,
+                action=Action.RETIRE,
+                reason=Reason.REMOVED,
+                key=locked.current,
+                model=result.model if result else None,
+            )
+
+
+def _job_line(address: str, job: ObservedJob, action: Action, reason: Reason) -> Change:
+    assert job.ownership is not None, "only jobs of ours get a line"
+    return Change(
+        address=address,
+        action=action,
+        reason=reason,
+        lineage=job.ownership.lineage,
+        attempt=job.ownership.attempt,
+        job=job.name,
+        model=job.model,
+    )

@@ -1,0 +1,78 @@
+"""Buying one job, as a line of the plan: why, and what forbids it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tuneops.core.desired import DesiredJob
+from tuneops.core.diff import diff_recipes
+from tuneops.core.fingerprint import creation_key, fingerprint
+from tuneops.core.ledger import resolve_checkpoint
+from tuneops.core.lock import Creation
+from tuneops.core.plan import Action, Change, Reason
+from tuneops.core.recipe import BaseModel, Upstream
+from tuneops.core.view import View, parent_result
+
+
+def begin(
+    view: View,
+    job: DesiredJob,
+    attempt: int,
+    reason: Reason,
+    earlier: Creation | None,
+    decided: Mapping[str, Change],
+) -> Change:
+    """Buy the job, or say what forbids it."""
+    target = view.graph.target
+    change = Change(
+        address=str(job.address),
+        action=Action.CREATE if isinstance(job.recipe.source, BaseModel) else Action.CONTINUE,
+        reason=reason,
+        lineage=job.lineage,
+        key=creation_key(
+            owner=target.owner,
+            project=target.project,
+            location=target.location,
+            lineage=job.lineage,
+            attempt=attempt,
+        ),
+        attempt=attempt,
+        fields=diff_recipes(earlier.recipe, job.recipe) if earlier else (),
+    )
+    hold = _forbidden(view, job, decided)
+    if hold is not None:
+        return replace(change, action=Action.HOLD, reason=hold)
+    parent = str(job.parent) if job.parent else None
+    waits = parent is not None and parent_result(view, job) is None
+    return replace(change, after=parent if waits else None)
+
+
+def _forbidden(view: View, job: DesiredJob, decided: Mapping[str, Change]) -> Reason | None:
+    if job.suspended:
+        return Reason.SUSPENDED
+    uri = job.training.dataset.uri
+    if uri in view.observed.objects:
+        there = view.observed.objects[uri]
+        if there is None:
+            return Reason.PIN_LOST
+        if not there.same_bytes(job.training.dataset):
+            return Reason.PIN_MOVED
+    source = job.recipe.source
+    if not isinstance(source, Upstream):
+        return None
+    if decided[source.from_].action is Action.HOLD:
+        return Reason.PARENT_BLOCKED
+    result = parent_result(view, job)
+    if result and resolve_checkpoint(source.checkpoint, result, view.observed) is None:
+        return Reason.CHECKPOINT_MISSING
+    return None
+
+
+def why_new(view: View, job: DesiredJob) -> tuple[Reason, Creation | None]:
+    """Why an address has no creation of its lineage, and the one to compare with."""
+    locked = view.ledger.at(str(job.address))
+    earlier = locked.result or (locked.history[0][1] if locked.history else None)
+    if earlier is None:
+        return Reason.FIRST_RUN, None
+    if fingerprint(earlier.recipe) == fingerprint(job.recipe):
+        return Reason.PARENT_CHANGED, earlier
+    return Reason.INPUTS_CHANGED, earlier
