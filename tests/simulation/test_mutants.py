@@ -13,7 +13,16 @@ import pytest
 
 from tests.support.builders import a_chain, a_declared, a_graph, a_mark, a_target
 from tests.support.world import Crash, Rules, Runner, SimWorld
-from tuneops.core import creation, fingerprint, ledger, observed, planner, steps
+from tuneops.core import (
+    creation,
+    excess,
+    fingerprint,
+    ledger,
+    observed,
+    planner,
+    purchase,
+    steps,
+)
 from tuneops.core.creation import (
     INTENT_AGE,
     ListJobs,
@@ -368,12 +377,12 @@ def intents_are_forgotten_at_once(patch: Patch) -> None:
 
 
 def old_intents_are_not_waited_for(patch: Patch) -> None:
-    patch.setattr(planner, "_old_intents", lambda *_: iter(()))
+    patch.setattr(excess, "_old_intents", lambda *_: iter(()))
 
 
 def failed_jobs_do_not_count(patch: Patch) -> None:
     def again(view: Any, job: Any, _: str, entry: Any, decided: Any) -> Change:
-        return planner._begin(view, job, entry.attempt + 1, Reason.RETRY, None, decided)
+        return purchase.begin(view, job, entry.attempt + 1, Reason.RETRY, None, decided)
 
     patch.setattr(planner, "_ended", again)
 
@@ -382,12 +391,12 @@ def any_result_will_do_as_a_parent(patch: Patch) -> None:
     def parent(view: Any, job: Any) -> Any:
         return view.ledger.at(str(job.parent)).result if job.parent else None
 
-    patch.setattr(planner, "parent_result", parent)
+    patch.setattr(purchase, "parent_result", parent)
     patch.setattr(steps, "parent_result", parent)
 
 
 def strays_are_left_alone(patch: Patch) -> None:
-    patch.setattr(planner, "_excess", lambda *_: iter(()))
+    patch.setattr(planner, "excess", lambda *_: iter(()))
 
 
 def the_end_of_the_old_job_is_not_waited_for(patch: Patch) -> None:
@@ -400,7 +409,7 @@ def not_found_means_create(patch: Patch) -> None:
 
     def running(view: Any, job: Any, key: str, entry: Any, decided: Any) -> Change:
         if entry.job in view.observed.missing:
-            return planner._begin(view, job, entry.attempt + 1, Reason.NEVER_MADE, None, decided)
+            return purchase.begin(view, job, entry.attempt + 1, Reason.NEVER_MADE, None, decided)
         return right(view, job, key, entry, decided)
 
     patch.setattr(planner, "_running", running)
@@ -408,10 +417,10 @@ def not_found_means_create(patch: Patch) -> None:
 
 def the_lock_chooses_between_twins(patch: Patch) -> None:
     def duplicate(view: Any, job: Any, address: str) -> Change:
-        return planner._job_line(address, job, Action.CANCEL, Reason.DUPLICATE)
+        return excess._job_line(address, job, Action.CANCEL, Reason.DUPLICATE)
 
     right = ledger.updated
-    patch.setattr(planner, "_duplicate", duplicate)
+    patch.setattr(excess, "_duplicate", duplicate)
     patch.setattr(
         ledger,
         "updated",
@@ -469,7 +478,7 @@ def the_younger_twin_counts(patch: Patch) -> None:
         return max(jobs, key=lambda job: job.seniority)
 
     patch.setattr(ledger, "survivor", survivor)
-    patch.setattr(planner, "survivor", survivor)
+    patch.setattr(excess, "survivor", survivor)
 
 
 def an_entry_overwrites_the_others(patch: Patch) -> None:
@@ -490,7 +499,7 @@ def the_key_leaves_the_attempt_out(patch: Patch) -> None:
     def key(**parts: Any) -> str:
         return fingerprint.creation_key(**{**parts, "attempt": 1})
 
-    patch.setattr(planner, "creation_key", key)
+    patch.setattr(purchase, "creation_key", key)
     patch.setattr(ledger, "creation_key", key)
 
 
