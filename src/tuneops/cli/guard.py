@@ -8,7 +8,8 @@ from tuneops.core.desired import Target
 from tuneops.engine.ports import ClaimStore
 from tuneops.errors import Denied
 from tuneops.store.claim_files import FileClaims
-from tuneops.store.claim_refs import NAMESPACE, REHEARSAL, GitRefClaims, shared_remote
+from tuneops.store.claim_refs import NAMESPACE, REHEARSAL, GitRefClaims
+from tuneops.store.plumbing import shared_remote
 
 STRENGTH = ("local", "git", "gs")
 """The kinds of guard as the lock records them: one checkout, one remote, one bucket."""

@@ -6,20 +6,14 @@ user's index, work tree, branches and configuration are never touched: objects a
 else. What git does not say plainly is unavailable, never won.
 """
 
-import contextlib
-import os
-import re
-import signal
-import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from tuneops.core.claim import Claim
 from tuneops.errors import Denied, Unavailable
-from tuneops.store import claim_record
+from tuneops.store import claim_record, plumbing
+from tuneops.store.plumbing import COMMIT, FETCH, SECONDS, Done, Push
 
 NAMESPACE = "refs/tuneops/claims/v1"
 """Where the claims of real jobs are kept: no branch and no tag, so no workflow starts by it."""
@@ -29,43 +23,6 @@ REHEARSAL = "refs/tuneops/rehearsal/v1"
 
 READS, PUSHES = 4, 3
 PAUSE = 0.5
-SECONDS = 60.0
-"""How long one call of git may take."""
-
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_SECRET = re.compile(r"//[^/@\s]+@")
-_FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
-_FOREIGN_STARTS = ("GIT_TRACE", "GIT_OBJECT", "GIT_ALTERNATE", "GIT_QUARANTINE", "GIT_CURL")
-_QUIET = ("gc.auto=0", "maintenance.auto=false", "core.hooksPath=/dev/null")
-_PUSH = ("push", "--porcelain", "--no-verify", "--no-follow-tags", "--no-signed")
-_FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-prune", "--refmap=")
-_ALONE = "--recurse-submodules=no"
-_SHOWN = 300
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Done:
-    code: int | None
-    """None when git did not end in time, or could not be started."""
-    out: bytes
-    trouble: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Push:
-    """What a push said; `unclear` unless it was plainly taken, plainly refused, or cut off."""
-
-    result: Literal["taken", "refused", "unclear", "late"]
-    words: str = ""
-
-
-def shared_remote(root: Path) -> str | None:
-    """The remote that claims go to: `origin`, else the only one; None where that is not clear."""
-    done = _git(root, "remote")
-    names = done.out.decode(errors="replace").split() if done.code == 0 else []
-    if "origin" in names:
-        return "origin"
-    return names[0] if len(names) == 1 else None
 
 
 class GitRefClaims:
@@ -109,7 +66,7 @@ class GitRefClaims:
             return None
         content = self._content(tip)
         if content is None:
-            self._patiently(*_FETCH, _ALONE, self._there(), ref)
+            self._patiently(*FETCH, self._there(), ref)
             content = self._content(tip)
         shown = f"`{ref}` on `{self._remote}`"
         if content is None:
@@ -150,7 +107,7 @@ class GitRefClaims:
         tips = []
         for line in out.decode("ascii", "replace").splitlines():
             commit, tab, name = line.partition("\t")
-            if not tab or not _COMMIT.fullmatch(commit):
+            if not tab or not COMMIT.fullmatch(commit):
                 raise self._unavailable("its list of refs is not understood")
             if name == ref:
                 tips.append(commit)
@@ -186,25 +143,14 @@ class GitRefClaims:
     ) -> str:
         done = self._ask(*words, feed=feed, more=more)
         name = done.out.decode("ascii", "replace").strip()
-        if done.code != 0 or not _COMMIT.fullmatch(name):
+        if done.code != 0 or not COMMIT.fullmatch(name):
             raise self._unavailable(done.trouble or "git wrote nothing")
         return name
 
-    def _push(self, name: str, ref: str, expected: str | None, *flags: str) -> _Push:
+    def _push(self, name: str, ref: str, expected: str | None, *flags: str) -> Push:
         lease = f"--force-with-lease={ref}:{expected or ''}"
-        done = self._ask(*_PUSH, _ALONE, *flags, lease, self._there(), f"{name}:{ref}")
-        if done.code is None:
-            return _Push(result="late", words=done.trouble)
-        lines = [line.split("\t") for line in done.out.decode(errors="replace").splitlines()]
-        mine = [line for line in lines if len(line) == 3 and line[1] == f"{name}:{ref}"]
-        if len(mine) != 1:
-            return _Push(result="unclear", words=done.trouble)
-        flag, _, said = mine[0]
-        if done.code == 0 and flag in ("*", " "):
-            return _Push(result="taken")
-        words = f"{said}; {done.trouble}" if done.trouble else said
-        refused = flag == "!" and said.startswith("[remote rejected]")
-        return _Push(result="refused" if refused else "unclear", words=words)
+        seconds = self._seconds
+        return plumbing.push(self._root, self._there(), name, ref, *flags, lease, seconds=seconds)
 
     def _reads_where_it_writes(self) -> bool:
         """Say whether the remote is read at the address that it is written at.
@@ -238,8 +184,8 @@ class GitRefClaims:
             raise self._unavailable(done.trouble)
         return done.out
 
-    def _ask(self, *words: str, feed: bytes = b"", more: dict[str, str] | None = None) -> _Done:
-        return _git(self._root, *words, feed=feed, more=more, seconds=self._seconds)
+    def _ask(self, *words: str, feed: bytes = b"", more: dict[str, str] | None = None) -> Done:
+        return plumbing.run(self._root, *words, feed=feed, more=more, seconds=self._seconds)
 
     def _denied(self, words: str, claim: Claim) -> Denied:
         return Denied(
@@ -261,59 +207,3 @@ def _consequence(claim: Claim | None) -> str:
     if claim is not None and claim.phase == "bound":
         return "the job is made; the next run finds it"
     return "nothing was created"
-
-
-def _git(
-    root: Path,
-    *words: str,
-    feed: bytes = b"",
-    more: dict[str, str] | None = None,
-    seconds: float = SECONDS,
-) -> _Done:
-    """Run git in a session of its own: it can ask nobody, and it ends when its time is up."""
-    settings = [word for setting in _QUIET for word in ("-c", setting)]
-    try:
-        process = subprocess.Popen(
-            ["git", "-C", str(root), *settings, *words],
-            env={**_environment(), **(more or {})},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as fault:
-        return _Done(code=None, out=b"", trouble=f"git cannot be run: {fault.strerror}")
-    with process:
-        try:
-            out, err = process.communicate(feed, timeout=seconds)
-        except subprocess.TimeoutExpired:
-            _kill(process.pid)
-            return _Done(code=None, out=b"", trouble=f"git did not end within {seconds:g} s")
-        except BaseException:
-            _kill(process.pid)
-            raise
-    trouble = "" if process.returncode == 0 else _spoken(err) or f"git ended {process.returncode}"
-    return _Done(code=process.returncode, out=out, trouble=trouble)
-
-
-def _kill(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
-
-
-def _environment() -> dict[str, str]:
-    """The caller's variables, without those that lead git elsewhere or let it ask."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in _FOREIGN and not name.startswith(_FOREIGN_STARTS)
-    }
-    never = {"GIT_TERMINAL_PROMPT": "0", "GCM_INTERACTIVE": "never", "SSH_ASKPASS_REQUIRE": "never"}
-    return {**kept, **never, "LC_ALL": "C", "LANGUAGE": ""}
-
-
-def _spoken(err: bytes) -> str:
-    """What git complained of, on one line, without the secrets that a URL may hold."""
-    lines = [line.strip() for line in err.decode(errors="replace").splitlines()]
-    said = [line for line in lines if line and not line.startswith(("hint:", "To "))]
-    return _SECRET.sub("//", "; ".join(said))[:_SHOWN]

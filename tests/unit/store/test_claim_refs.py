@@ -16,7 +16,8 @@ import pytest
 from tuneops.core.claim import Claim
 from tuneops.errors import Denied, Unavailable
 from tuneops.store.claim_record import ClaimDamaged
-from tuneops.store.claim_refs import NAMESPACE, GitRefClaims, shared_remote
+from tuneops.store.claim_refs import NAMESPACE, GitRefClaims
+from tuneops.store.plumbing import shared_remote
 
 CLAIM = Claim(
     key="k4f1c",
