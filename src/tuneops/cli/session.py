@@ -294,8 +294,8 @@ def _remote(project: Project, target: Target, stack: contextlib.ExitStack) -> _S
         auth = application_default(target.environment, exchange, _wall)
         name = f"Vertex AI · project {target.project} · {target.location} · REAL COST"
 
-    def client(url: str) -> httpx.Client:
-        return open_client(url, auth)
+    def client(url: str, *, reuse: bool = True) -> httpx.Client:
+        return open_client(url, auth, reuse=reuse)
 
     waiting = Waiting()
     storage = stack.enter_context(client(places.storage.url))
@@ -309,7 +309,12 @@ def _remote(project: Project, target: Target, stack: contextlib.ExitStack) -> _S
             waiting=waiting,
         ),
         objects=GcsObjects(storage, waiting=waiting),
-        guard=_guard(project, target, storage, served=loopback),
+        guard=_guard(
+            project,
+            target,
+            lambda: stack.enter_context(client(places.storage.url, reuse=False)),
+            served=loopback,
+        ),
         clock=_RealClock(),
         emulator=None,
         now=_wall,
@@ -317,11 +322,13 @@ def _remote(project: Project, target: Target, stack: contextlib.ExitStack) -> _S
     )
 
 
-def _guard(project: Project, target: Target, storage: httpx.Client, *, served: bool) -> Guard:
+def _guard(
+    project: Project, target: Target, storage: Callable[[], httpx.Client], *, served: bool
+) -> Guard:
     """The guard that the environment names; `auto` rehearses on an emulator without the remote."""
     if target.claims.startswith("gs://"):
         spelling = Spelling(dump=claim_record.dump, load=claim_record.load)
-        claims = GcsClaims(storage, target.claims, spelling=spelling, waiting=Waiting())
+        claims = GcsClaims(storage(), target.claims, spelling=spelling, waiting=Waiting())
         return Guard(kind="gs", shown=f"object in {target.claims}", claims=claims)
     if target.claims == "git" or (target.claims == "auto" and not served):
         return guards.git_guard(project, target, served=served)

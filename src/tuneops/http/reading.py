@@ -38,8 +38,11 @@ class TooSlow(Exception):
     """The call went past its total time, though bytes kept coming."""
 
 
-def open_client(base_url: str, auth: httpx.Auth) -> httpx.Client:
+def open_client(base_url: str, auth: httpx.Auth, *, reuse: bool = True) -> httpx.Client:
     """A client with our manners: HTTP/1.1, no redirects; proxies from the environment.
+
+    Without `reuse`, each request has a connection of its own: on a kept one, an answer that came
+    twice is taken for the answer to the next request.
 
     A loopback address is never sent through a proxy. `SSL_CERT_FILE` and `SSL_CERT_DIR` say whom to
     believe, everywhere. Unavailable when these settings are unusable. The caller closes it.
@@ -49,6 +52,7 @@ def open_client(base_url: str, auth: httpx.Auth) -> httpx.Client:
         return httpx.Client(
             base_url=base_url,
             auth=auth,
+            headers={} if reuse else {"Connection": "close"},
             timeout=httpx.Timeout(_READ_TIMEOUT, connect=_CONNECT_TIMEOUT),
             http2=False,
             follow_redirects=False,
