@@ -277,7 +277,7 @@ def test_9_is_a_job_that_failed(failing: Path) -> None:
         (["plan", "--env"], "error: option `--env` requires an argument"),
         (["apply", "--timeout", "soon"], "`soon` is no length of time"),
         (["output", "bot/one.price"], "error: no field `price`"),
-        (["reconcile"], "error: missing option `--once`"),
+        (["reconcile"], "error: give one of `--once` and `--until settled`"),
         (["-C", "nowhere", "plan"], "`nowhere` does not exist"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -94,7 +94,7 @@ def _run(session: Session, limits: Terms, report: Report, console: Console, wish
             timeout = wishes.timeout
             converge(session.graph, session.world, limits, report, timeout=timeout)
         else:
-            report.ticks.append(one_tick(session.graph, session.world, limits))
+            report.add(one_tick(session.graph, session.world, limits))
     except (KeyboardInterrupt, Terminated) as stop:
         console.complain(_stopped(session))
         return 130 if isinstance(stop, KeyboardInterrupt) else 143
@@ -106,7 +106,7 @@ def finish(
 ) -> int:
     """Print how a run ended, in the chosen format; give its exit code back."""
     stopped = code in (130, 143)
-    if chosen.summary and report.ticks:
+    if chosen.summary and report.latest:
         append(chosen.summary, run_markdown(name, session, report, code) + "\n")
     if chosen.machine:
         chosen.console.answer_json(run_json(name, session, report, watcher, code))

@@ -19,12 +19,20 @@ class Options:
     """What the common flags and their variables say."""
 
     directory: Path | None = None
-    environment: str | None = None
+    environments: tuple[str, ...] = ()
     format: str | None = None
     color: str | None = None
     quiet: bool = False
     verbose: int = 0
     summary: Path | None = None
+
+    @property
+    def environment(self) -> str | None:
+        """The one environment that is named; UsageError when there are several."""
+        if len(self.environments) > 1:
+            names = ", ".join(self.environments)
+            raise click.UsageError(f"one environment at a time, not {names}")
+        return self.environments[0] if self.environments else None
 
     @property
     def console(self) -> Console:
@@ -85,8 +93,9 @@ def _flags() -> list[Callable[[Any], Any]]:
         click.option(
             "-e",
             "--env",
-            "environment",
+            "environments",
             metavar="NAME",
+            multiple=True,
             envvar="TUNEOPS_ENV",
             help="Environment; default: the workspace's defaultEnvironment.",
         ),
@@ -110,7 +119,7 @@ def _flags() -> list[Callable[[Any], Any]]:
     ]
 
 
-NAMES = ("directory", "environment", "format", "color", "quiet", "verbose")
+NAMES = ("directory", "environments", "format", "color", "quiet", "verbose")
 
 
 def take(values: dict[str, Any], above: Options | None = None) -> Options:

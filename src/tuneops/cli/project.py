@@ -129,6 +129,15 @@ def _missing_files(root: Path, declaration: Declaration) -> list[Diagnostic]:
     ]
 
 
+def no_fleet(folder: Path) -> Diagnostic:
+    """The finding for a folder below which there is no project."""
+    return Diagnostic(
+        code="no-project",
+        message=f"no `specs/workspace.yaml` in any folder below `{folder}`",
+        help="name the folder that holds the workspaces",
+    )
+
+
 def no_project(start: Path) -> Diagnostic:
     """The finding for a folder that is in no project."""
     return Diagnostic(

@@ -122,7 +122,7 @@ def summary_json(report: Report) -> dict[str, Any]:
         key for (_, key), outcome in latest.items() if isinstance(outcome, Refusal)
     }
     return {
-        "submitted": sum(tick.made for tick in report.ticks),
+        "submitted": report.made,
         "done": sum(1 for job in jobs if job["health"] == "Healthy"),
         "running": sum(1 for job in jobs if job["health"] == "Progressing"),
         "holds": len(last.plan.holds),
@@ -133,7 +133,7 @@ def summary_json(report: Report) -> dict[str, Any]:
         "refused": sum(1 for outcome in stuck if isinstance(outcome, Refusal)),
         "heldBack": sum(1 for outcome in stuck if isinstance(outcome, Held | Contended)),
         "unanswered": sum(1 for _, _, creation in last.lock.creations() if creation.unanswered),
-        "lockWritten": any(tick.wrote for tick in report.ticks),
+        "lockWritten": report.wrote,
         "settled": last.plan.settled,
         "timedOut": report.timed_out,
     }
@@ -148,7 +148,7 @@ def run_json(
     findings: tuple[Diagnostic, ...] = (),
 ) -> dict[str, Any]:
     """The document of `apply` and `reconcile` with `--format json`."""
-    if not report.ticks:
+    if report.latest is None:
         return {
             "formatVersion": 1,
             "command": command,
@@ -162,7 +162,7 @@ def run_json(
         "formatVersion": 1,
         "command": command,
         "environment": last.plan.environment,
-        "digest": report.ticks[0].plan.digest,
+        "digest": report.digest,
         "events": watcher.documents(),
         "jobs": _jobs(last),
         "summary": summary_json(report),
@@ -228,7 +228,7 @@ def run_markdown(command: str, session: Session, report: Report, code: int) -> s
         for job in jobs
     ]
     rows = "".join(f"{inert(row)}\n" for row in columns(cells))
-    done = counted(sum(tick.made for tick in report.ticks), "job")
+    done = counted(report.made, "job")
     return (
         f"### tuneops {command} · {last.plan.environment} · {done} submitted, exit {code}\n\n"
         f"```text\n{rows}```\n"

@@ -35,18 +35,20 @@ class CancelJob:
 Step = CreateJob | CancelJob
 
 
-def ready_steps(plan: Plan, view: View) -> tuple[Step, ...]:
+def ready_steps(plan: Plan, view: View, *, buying: bool) -> tuple[Step, ...]:
     """What can be done in this tick: cancels first, then creates while there are free slots.
 
     A superseded job is cancelled only when its replacement could begin; that one then begins when
-    the old job has ended.
+    the old job has ended. Without `buying` there is no create, hence no cancel for one either.
     """
     gates = dict(_gates(plan, view))
     cancels = [
         CancelJob(change=change, keep=_twin(plan, change))
         for change in plan.cancels
-        if change.job is not None and gates.get(change.job, "") is not None
+        if change.job is not None and _may_stop(gates.get(change.job, ""), buying=buying)
     ]
+    if not buying:
+        return tuple(cancels)
     closed = {address for address in gates.values() if address}
     free = _free_slots(view)
     creates: list[CreateJob] = []
@@ -58,6 +60,11 @@ def ready_steps(plan: Plan, view: View) -> tuple[Step, ...]:
             break
         creates.append(CreateJob(change=change, job=job, source=_concrete(view, job)))
     return (*cancels, *creates)
+
+
+def _may_stop(gate: str | None, *, buying: bool) -> bool:
+    """Say whether a job may be cancelled now; with a gate, only to make room for a create."""
+    return gate is not None and (buying or not gate)
 
 
 def _twin(plan: Plan, change: Change) -> str | None:

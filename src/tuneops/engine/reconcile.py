@@ -16,7 +16,7 @@ from tuneops.core.plan import Action, Approval, Change, Plan
 from tuneops.core.planner import make_plan
 from tuneops.core.steps import CancelJob, CreateJob, Step, intent, ready_steps, request
 from tuneops.core.view import View, look
-from tuneops.engine.execute import Hands, cancel_job, create_job, exit_code
+from tuneops.engine.execute import Hands, cancel_job, create_job
 from tuneops.engine.observe import observe
 from tuneops.engine.ports import Clock, ModelRegistry
 from tuneops.errors import Stale
@@ -35,6 +35,10 @@ class LockStore(Protocol):
         Busy when somebody wrote since it was loaded.
         """
         ...
+
+
+POLL = timedelta(seconds=60)
+"""How long a run that follows its jobs rests between two rounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,24 +96,35 @@ class Tick:
 
 @dataclass(slots=True)
 class Report:
-    """What a run did; `ticks` is never empty once the first round is over."""
+    """What a run did. Only the latest round is kept whole: a run may last for hours."""
 
-    ticks: list[Tick] = field(default_factory=list)
+    latest: Tick | None = None
+    rounds: int = 0
+    digest: str = ""
+    """Of the first round's plan."""
+    outcomes: list[tuple[Change, Outcome | None]] = field(default_factory=list)
+    """All that was done, in order."""
+    wrote: bool = False
     timed_out: bool = False
+
+    def add(self, tick: Tick) -> None:
+        """Take in one more round."""
+        self.latest = tick
+        self.digest = self.digest or tick.plan.digest
+        self.rounds += 1
+        self.outcomes += tick.outcomes
+        self.wrote = self.wrote or tick.wrote
 
     @property
     def last(self) -> Tick:
-        """The latest round."""
-        return self.ticks[-1]
+        """The latest round; there is one."""
+        assert self.latest is not None, "no round is over yet"
+        return self.latest
 
     @property
-    def outcomes(self) -> list[tuple[Change, Outcome | None]]:
-        """All that was done, in order."""
-        return [item for tick in self.ticks for item in tick.outcomes]
-
-    def codes(self) -> set[int]:
-        """Every exit code that some outcome calls for."""
-        return {exit_code(outcome) for _, outcome in self.outcomes if outcome is not None}
+    def made(self) -> int:
+        """How many jobs were made."""
+        return sum(1 for _, outcome in self.outcomes if isinstance(outcome, Made))
 
 
 def survey(graph: DesiredGraph, world: World, settle: timedelta) -> View:
@@ -142,7 +157,7 @@ def tick(
     wrote = world.locks.save(view.ledger)
     lock = view.ledger
     outcomes: list[tuple[Change, Outcome | None]] = []
-    for step in ready_steps(plan, view):
+    for step in ready_steps(plan, view, buying=not terms.only_free):
         if not _permitted(step, terms, refused):
             continue
         outcome = _execute(step, view, lock, world, terms, plan)
@@ -155,7 +170,7 @@ def tick(
 def _permitted(step: Step, terms: Terms, refused: frozenset[str]) -> bool:
     if isinstance(step, CancelJob):
         return terms.may_cancel
-    return not terms.only_free and step.change.key not in refused
+    return step.change.key not in refused
 
 
 def _execute(
@@ -271,21 +286,21 @@ def converge(
     report: Report,
     *,
     timeout: timedelta,
-    poll: timedelta = timedelta(seconds=60),
+    poll: timedelta = POLL,
 ) -> None:
     """Repeat ticks until nothing is left to do or to wait for, or until the time is up.
 
-    The time is counted in what was slept; `report` holds each round as soon as it is over.
+    The time is counted in what was slept; `report` knows of each round as soon as it is over.
     """
     waited = timedelta()
     refused: set[str] = set()
     while True:
         done = tick(graph, world, terms, frozenset(refused))
-        report.ticks.append(done)
+        report.add(done)
         if terms.approval is None:
             terms = replace(terms, approval=Approval.of(done.plan))
-        refused |= {change.key or "" for change, outcome in done.outcomes if _final(outcome)}
-        if _over(done, refused):
+        refused |= given_up(done)
+        if is_over(done, refused):
             return
         if waited >= timeout:
             report.timed_out = True
@@ -294,13 +309,17 @@ def converge(
         waited += poll
 
 
+def given_up(done: Tick) -> set[str]:
+    """The creation keys that this run must not try again: refused, or data that has changed."""
+    return {change.key or "" for change, outcome in done.outcomes if _final(outcome)}
+
+
 def _final(outcome: Outcome | None) -> bool:
-    """Say whether this run must not try again: a refusal, or data that is not what was planned."""
     moved = isinstance(outcome, Held) and outcome.why in ("pin-moved", "pin-lost")
     return isinstance(outcome, Refusal) or moved
 
 
-def _over(done: Tick, refused: set[str]) -> bool:
+def is_over(done: Tick, refused: set[str]) -> bool:
     """Say whether another round could find anything new."""
     if done.plan.settled:
         return True

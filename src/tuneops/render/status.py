@@ -1,15 +1,16 @@
 """The state of every job, the lock's entries and a run's outcome, as text and as JSON. Pure."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.observed import JobState
-from tuneops.core.plan import Action, Plan
+from tuneops.core.plan import Action, Plan, Reason
 from tuneops.core.view import View
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted
-from tuneops.render.plan import FORMAT_VERSION, short_job, short_model
+from tuneops.render.plan import FORMAT_VERSION, REASONS, short_job, short_model
 
 SYNC = {
     Action.KEEP: "InSync",
@@ -47,7 +48,16 @@ def _job_json(address: str, plan: Plan, view: View) -> dict[str, Any]:
         "attempt": shown.attempt if shown else 0,
         "created": _time(shown.created if shown else None),
         "ended": _time(shown.ended if shown else None),
+        "ageSeconds": _age(shown, view.observed.at),
+        "billableTokens": shown.billable_tokens if shown else None,
+        "plan": shown.cause.plan if shown else None,
     }
+
+
+def _age(creation: Creation | None, at: datetime) -> int | None:
+    """How long ago a job ended, or how long it has been there, by the service's clock."""
+    moment = (creation.ended or creation.created or creation.asked) if creation else None
+    return max(0, int((at - moment).total_seconds())) if moment is not None else None
 
 
 def _health(creation: Creation | None, *, held: bool) -> str:
@@ -77,22 +87,15 @@ def status_json(plan: Plan, view: View) -> dict[str, Any]:
     }
 
 
-def status_text(plan: Plan, view: View) -> Iterator[Line]:
-    """A table of all desired addresses."""
+HEADS = ("JOB", "SYNC", "HEALTH", "REASON", "MODEL", "CHECKPOINT", "AGE")
+WIDE = ("STATE", "ATTEMPT", "TUNING JOB", "ENDPOINT", "TOKENS", "PLAN")
+
+
+def status_text(plan: Plan, view: View, *, wide: bool) -> Iterator[Line]:
+    """A table of all desired addresses; `wide` adds what a person seldom asks for."""
     jobs = jobs_json(plan, view)
-    rows = [("JOB", "SYNC", "HEALTH", "STATE", "MODEL", "CHECKPOINT", "ENDPOINT")]
-    rows += [
-        (
-            job["address"],
-            job["sync"],
-            job["health"],
-            (job["state"] or "-").lower(),
-            short_model(job["model"]) or "-",
-            job["checkpoint"] or "-",
-            _tail(job["endpoint"]),
-        )
-        for job in jobs
-    ]
+    rows = [(*HEADS, *(WIDE if wide else ()))]
+    rows += [(*_cells(job), *(_wide_cells(job) if wide else ())) for job in jobs]
     head, *body = columns(rows)
     yield Line(head, "dim")
     manners = {"Healthy": "keep", "Degraded": "cancel", "Missing": "hold"}
@@ -103,6 +106,42 @@ def status_text(plan: Plan, view: View) -> Iterator[Line]:
     healthy = sum(1 for job in jobs if job["health"] == "Healthy")
     drift = "none" if not plan.drift else f"{len(plan.drift)}; `tuneops plan` shows it"
     yield Line(f"{healthy} of {counted(len(jobs), 'job')} done, {running} running. Drift: {drift}.")
+
+
+def _cells(job: dict[str, Any]) -> tuple[str, ...]:
+    there = job["checkpoints"]
+    chosen = f"{job['checkpoint']} of {there}" if job["checkpoint"] and there else job["checkpoint"]
+    quiet = job["reason"] in (Reason.IN_SYNC, Reason.REUSED)
+    return (
+        job["address"],
+        job["sync"],
+        job["health"],
+        "-" if quiet else REASONS[Reason(job["reason"])],
+        short_model(job["model"]) or "-",
+        chosen or "-",
+        age_text(job["ageSeconds"]),
+    )
+
+
+def _wide_cells(job: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        (job["state"] or "-").lower(),
+        str(job["attempt"] or "-"),
+        short_job(job["job"]) or "-",
+        _tail(job["endpoint"]),
+        f"{job['billableTokens']:,}" if job["billableTokens"] is not None else "-",
+        (job["plan"] or "-")[:8],
+    )
+
+
+def age_text(seconds: int | None) -> str:
+    """A length of time in its largest unit, as `kubectl` shows it: `12d`, `5h`, `17m`, `40s`."""
+    if seconds is None:
+        return "-"
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
 
 
 def _tail(name: str | None) -> str:

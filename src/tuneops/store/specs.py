@@ -1,5 +1,6 @@
 """Find the project and read its spec files, in a stable order."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,17 @@ def find_root(start: Path) -> Path | None:
         if any((folder / FOLDER / f"workspace{suffix}").is_file() for suffix in SUFFIXES):
             return folder
     return None
+
+
+def find_roots(folder: Path) -> list[Path]:
+    """Every project in a folder or below it, sorted; hidden folders are not looked into."""
+    found: list[Path] = []
+    for here, folders, _ in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if find_root(Path(here)) == Path(here).resolve():
+            found.append(Path(here))
+            folders[:] = [name for name in folders if name != FOLDER]
+    return found
 
 
 def read_specs(root: Path) -> tuple[tuple[SpecFile, ...], tuple[Diagnostic, ...]]:

@@ -308,8 +308,8 @@ def _emulated(chosen: Options) -> list["Project"]:
 
     if find_root(chosen.directory or Path.cwd()) is None:
         return []
-    names = open_project(replace(chosen, environment=None)).resolution.environments
-    projects = [open_project(replace(chosen, environment=name)) for name in names]
+    names = open_project(replace(chosen, environments=())).resolution.environments
+    projects = [open_project(replace(chosen, environments=(name,))) for name in names]
     return [one for one in projects if one.declaration.target.provider == "emulator"]
 
 

@@ -10,14 +10,20 @@ from tuneops.cli.options import Command, summarized
 
 @click.command("status", cls=Command)
 @summarized
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(("wide",)),
+    help="wide: with states, attempts, job names, endpoints, tokens and plans.",
+)
 @click.pass_context
-def command(context: click.Context, /, **values: Any) -> int:
+def command(context: click.Context, /, output: str | None, **values: Any) -> int:
     """Show jobs, model versions and checkpoints. Reads only.
 
     \b
     Examples:
       tuneops status
-      tuneops status --env prod
+      tuneops status --env prod -o wide
       tuneops status --format json
     """
     from tuneops.cli.appending import append
@@ -33,9 +39,9 @@ def command(context: click.Context, /, **values: Any) -> int:
         view = survey(session.graph, session.world, session.settle)
         plan = make_plan(view)
         if chosen.summary:
-            append(chosen.summary, fenced("status", plain(status_text(plan, view))))
+            append(chosen.summary, fenced("status", plain(status_text(plan, view, wide=False))))
         if chosen.machine:
             chosen.console.answer_json(status_json(plan, view))
         else:
-            chosen.console.answer(status_text(plan, view))
+            chosen.console.answer(status_text(plan, view, wide=output == "wide"))
     return 0
