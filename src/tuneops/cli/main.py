@@ -38,6 +38,7 @@ Look closer:
   lock        Show, check, merge and rebuild what was made
   discover    Find jobs that tuneops does not know
   adopt       Write a spec that takes one of them over
+  models      Show what is known of base models: limits, regions, prices, dates
 
 Tools:
   emulator    Serve it, advance its time, break it, reset it
@@ -57,6 +58,7 @@ COMMANDS = {
     "lock": "lock",
     "discover": "discover",
     "adopt": "adopt",
+    "models": "models",
     "emulator": "emulator",
     "schema": "schema",
     "help": "help",

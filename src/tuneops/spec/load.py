@@ -49,6 +49,7 @@ def load(
         environment=choice.environment,
         environments=choice.environments,
         default_environment=choice.default,
+        models=project.models,
     )
 
 

@@ -7,6 +7,7 @@ chain, its environment. Each field keeps the place where it is written.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from tuneops.catalog.models import Row, Table, built_in, table
 from tuneops.core.address import Address
 from tuneops.diagnostics import Diagnostic, SourceRef
 from tuneops.spec.environment import Choice
@@ -22,6 +23,7 @@ from tuneops.spec.schema import (
     validate,
 )
 from tuneops.spec.shape import names_of
+from tuneops.spec.table import ModelTable, rows_of
 from tuneops.spec.text import Source, SourceText
 from tuneops.spec.variables import fill
 
@@ -97,6 +99,8 @@ class Project:
     environments: tuple[str, ...]
     drafts: tuple[Draft, ...]
     complete: bool
+    models: Table = field(default_factory=table)
+    """The model table, with the workspace's own rows."""
     _index: dict[Address, Draft] = field(init=False, repr=False)
     _origins: dict[Address, Draft] = field(init=False, repr=False, default_factory=dict)
 
@@ -172,6 +176,7 @@ class _Gathering:
     complete: bool
     names: list[Named] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     findings: list[Diagnostic] = field(default_factory=list)
     workspace: Workspace | None = None
     workspace_root: Mapping | None = None
@@ -224,6 +229,9 @@ def gather(
         if read.value is None:
             state.complete = False
             continue
+        if isinstance(read.value, ModelTable):
+            state.rows += rows_of(read.value, read.root)
+            continue
         _note(kind, read.root, state)
         drafts = _chain if isinstance(read.value, TuningChain) else _job
         state.drafts += drafts(read.root, below, clean)
@@ -235,6 +243,7 @@ def gather(
         environments=choice.environments,
         drafts=tuple(state.drafts),
         complete=state.complete,
+        models=Table.of((*built_in(), *state.rows)) if state.rows else table(),
     )
     return project, tuple(state.findings)
 

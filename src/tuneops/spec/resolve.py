@@ -1,10 +1,11 @@
 """From a project without errors to the declaration that everything downstream works on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import assert_never
 
+from tuneops.catalog.models import Table, table
 from tuneops.core.desired import (
     Adoption,
     Declaration,
@@ -39,6 +40,8 @@ class Resolution:
     environment: str | None
     environments: tuple[str, ...]
     default_environment: str | None
+    models: Table = field(default_factory=table)
+    """The model table, with the workspace's own rows."""
 
 
 def resolve(project: Project) -> Declaration:

@@ -21,6 +21,7 @@ from tuneops.spec.evaluation import EvaluationConfig
 from tuneops.spec.misfits import fault
 from tuneops.spec.nodes import Mapping, Path, find, without
 from tuneops.spec.shape import Flag, Shape, Text, form, names_of, whole, whole_schema, word
+from tuneops.spec.table import ModelTable
 
 _EPOCHS = (1, 100)
 """Ours, to catch a slip: the service documents no limit, and chose up to 40 by itself."""
@@ -258,11 +259,12 @@ class TuningChain(Header):
     spec: TuningChainSpec
 
 
-Spec = Workspace | TuningJob | TuningChain
-KINDS: dict[str, type[Workspace] | type[TuningJob] | type[TuningChain]] = {
+Spec = Workspace | TuningJob | TuningChain | ModelTable
+KINDS: dict[str, type[Workspace] | type[TuningJob] | type[TuningChain] | type[ModelTable]] = {
     "Workspace": Workspace,
     "TuningJob": TuningJob,
     "TuningChain": TuningChain,
+    "ModelTable": ModelTable,
 }
 _Model = TypeVar("_Model", bound=Shape)
 
@@ -325,7 +327,7 @@ def _shape(annotation: Any) -> tuple[type[Shape], bool] | None:
 
 
 def json_schema(kind: str | None) -> dict[str, Any]:
-    """The JSON schema of `Workspace`, `TuningJob` or `TuningChain`, or of any; for editors."""
+    """The JSON schema of `Workspace`, `TuningJob`, `TuningChain` or `ModelTable`, or of any."""
     if kind is None:
         adapter: TypeAdapter[Any] = TypeAdapter(Spec)
         schema = adapter.json_schema(by_alias=True, mode="validation")

@@ -8,7 +8,7 @@ from tuneops.cli.main import options
 from tuneops.cli.options import Command, common
 from tuneops.spec.schema import json_schema
 
-KINDS = ("Workspace", "TuningJob", "TuningChain")
+KINDS = ("Workspace", "TuningJob", "TuningChain", "ModelTable")
 
 
 @click.command("schema", cls=Command)

@@ -54,6 +54,7 @@ RULES: tuple[Rule, ...] = (
     models.adapter_size_is_kept,
     models.method_is_listed,
     models.model_takes_a_key,
+    models.epochs_are_offered,
     places.locations_exist,
     places.emulators_share_no_guard,
     places.location_tunes_the_model,

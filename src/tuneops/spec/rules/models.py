@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from tuneops.catalog.models import Model, find, suggest
+from tuneops.catalog.models import Model
 from tuneops.core.recipe import Method
 from tuneops.diagnostics import Diagnostic, Severity
 from tuneops.spec.near import listed
@@ -20,7 +20,12 @@ def base_model(project: Project, draft: Draft) -> str | None:
 
 def _row(project: Project, draft: Draft) -> Model | None:
     name = base_model(project, draft)
-    return find(name) if name else None
+    return project.models.find(name) if name else None
+
+
+def severity(row: Model, fact: str) -> Severity:
+    """Only what was checked against the service itself stops a create."""
+    return Severity.ERROR if row.confirmed(fact) else Severity.WARNING
 
 
 def _adapter_size(draft: Draft) -> int | None:
@@ -32,7 +37,7 @@ def model_is_known(project: Project) -> Iterator[Diagnostic]:
     """A model that the table lacks may be new, or misspelled."""
     for draft in project.enabled():
         name = draft.spec.base_model
-        if name is None or find(name):
+        if name is None or project.models.find(name):
             continue
         if not _MODEL.fullmatch(name):
             last = name.rsplit("/", 1)[-1]
@@ -41,10 +46,12 @@ def model_is_known(project: Project) -> Iterator[Diagnostic]:
                 message="`baseModel` must be the short name of a base model, such as "
                 f'`gemini-2.5-flash`, not "{name[:80]}"',
                 where=draft.at("baseModel"),
-                help=f"write `{last}`" if find(last) else "a tuned model goes to `preTunedModel:`",
+                help=f"write `{last}`"
+                if project.models.find(last)
+                else "a tuned model goes to `preTunedModel:`",
             )
             continue
-        close = suggest(name)
+        close = project.models.suggest(name)
         yield Diagnostic(
             code="unknown-model",
             message=f"`{name[:80]}` is not in the model table of this tuneops",
@@ -64,6 +71,8 @@ def adapter_size_is_offered(project: Project) -> Iterator[Diagnostic]:
             code="bad-adapter-size",
             message=f"`{row.id}` has no adapter size {size}",
             where=draft.at(method_key(draft), "hyperParameters", "adapterSize"),
+            notes=(row.source("adapter_sizes"),),
+            severity=severity(row, "adapter_sizes"),
             help=f"use one of {listed(map(str, row.adapter_sizes))}",
         )
 
@@ -94,20 +103,20 @@ def method_is_listed(project: Project) -> Iterator[Diagnostic]:
         row, how = _row(project, draft), method(draft)
         if row is None or how is None:
             continue
-        if how.value not in row.methods:
+        if row.methods and how.value not in row.methods:
             yield Diagnostic(
                 code="not-listed",
                 message=f"{how.value} tuning of `{row.id}` is not listed in Google's documents",
                 where=draft.key(method_key(draft)),
-                severity=Severity.WARNING,
+                severity=severity(row, "methods"),
                 help=_help_method(how),
             )
-        if not row.continuous and project.parent(draft) is not None:
+        if row.continuous is False and project.parent(draft) is not None:
             yield Diagnostic(
                 code="not-listed",
                 message=f"continuing a tuned `{row.id}` is not listed in Google's documents",
                 where=draft.at("from"),
-                severity=Severity.WARNING,
+                severity=severity(row, "continuous"),
                 help="the service may refuse the job after its parent was paid for",
             )
 
@@ -125,5 +134,24 @@ def model_takes_a_key(project: Project) -> Iterator[Diagnostic]:
                 code="key-not-supported",
                 message=f"`{row.id}` cannot be tuned with a customer-managed key",
                 where=draft.at("encryptionSpec", "kmsKeyName"),
+                notes=(row.source("customer_key"),),
+                severity=severity(row, "customer_key"),
                 help="remove `encryptionSpec`, or write `encryptionSpec: null` in the job",
             )
+
+
+def epochs_are_offered(project: Project) -> Iterator[Diagnostic]:
+    """A model may be tuned for so many epochs, where the table knows how many."""
+    for draft in project.enabled():
+        spec, row = training(draft), _row(project, draft)
+        epochs = spec.hyper_parameters.epoch_count if spec and spec.hyper_parameters else None
+        if epochs is None or row is None or row.max_epochs is None or epochs <= row.max_epochs:
+            continue
+        yield Diagnostic(
+            code="too-many-epochs",
+            message=f"`{row.id}` is tuned for at most {row.max_epochs} epochs, not {epochs}",
+            where=draft.at(method_key(draft), "hyperParameters", "epochCount"),
+            notes=(row.source("max_epochs"),),
+            severity=severity(row, "max_epochs"),
+            help=f"use at most {row.max_epochs}",
+        )

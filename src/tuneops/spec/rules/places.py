@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
-from tuneops.catalog.models import find
-from tuneops.catalog.regions import REGIONS
 from tuneops.diagnostics import Diagnostic
 from tuneops.spec.near import listed, near
 from tuneops.spec.nodes import value_place
 from tuneops.spec.project import Draft, Project
-from tuneops.spec.rules.models import base_model
+from tuneops.spec.rules.models import base_model, severity
 from tuneops.spec.rules.sources import MODEL_NAME
 
 _ENVIRONMENTS = ("spec", "environments")
@@ -19,10 +17,11 @@ def locations_exist(project: Project) -> Iterator[Diagnostic]:
     """Tuning runs in regions, never in `global` or a multi-region."""
     if project.workspace is None or project.workspace_root is None:
         return
+    regions = project.models.regions
     for name, environment in project.workspace.spec.environments.items():
-        if environment.location in REGIONS:
+        if environment.location in regions:
             continue
-        close = near(environment.location, REGIONS)
+        close = near(environment.location, regions)
         yield Diagnostic(
             code="bad-location",
             message=f"tuning has no location `{environment.location[:80]}`",
@@ -49,12 +48,12 @@ def emulators_share_no_guard(project: Project) -> Iterator[Diagnostic]:
 def location_tunes_the_model(project: Project) -> Iterator[Diagnostic]:
     """Some models are tuned in few regions only."""
     place, root = project.place, project.workspace_root
-    if place is None or root is None or place.location not in REGIONS:
+    if place is None or root is None or place.location not in project.models.regions:
         return
     seen: set[str] = set()
     for draft in project.enabled():
-        row = find(base_model(project, draft) or "")
-        if row is None or row.id in seen or place.location in row.regions:
+        row = project.models.find(base_model(project, draft) or "")
+        if row is None or not row.regions or row.id in seen or place.location in row.regions:
             continue
         seen.add(row.id)
         where = draft.where
@@ -64,7 +63,9 @@ def location_tunes_the_model(project: Project) -> Iterator[Diagnostic]:
             where=value_place(root, (*_ENVIRONMENTS, project.environment or "", "location")),
             notes=(
                 f"`{draft.address}` at {where.path}:{where.line}:{where.column} starts from it",
+                row.source("regions"),
             ),
+            severity=severity(row, "regions"),
             help=f"its regions: {listed(row.regions)}",
         )
 
