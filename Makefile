@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit lint types contracts workflows soak format clean
+.PHONY: help setup demo test check unit lint types contracts workflows soak people format clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ SEEDS ?= 20000
 START ?= 0
 soak: $(READY) ## SEEDS random worlds (20000), from seed START on
 	@SEEDS=$(SEEDS) START=$(START) $(BIN)/python -m tests.support.soak
+
+people: $(READY) ## Anything that people do, in any order, for hours
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/simulation/test_anything_people_do.py
 
 format: $(READY) ## Put the code into form
 	$(BIN)/ruff check --fix .

@@ -142,6 +142,14 @@ class Service:
         """The creation key that each mark was sent for: lineage and attempt."""
         self.changes = 0
         """Requests that may change something: everything but reads."""
+        self.cancels: list[str] = []
+        """The jobs that somebody was asked over the API to stop, not by hand."""
+        self.clones: set[str] = set()
+        """Jobs that somebody copied in the console, labels and all."""
+        self.wasted: list[str] = []
+        """Creates of a lineage that was live or had succeeded: never, but for late lists."""
+        self.pace = 1.0
+        """How many seconds pass while somebody waits for one."""
         self._counting = threading.Lock()
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
@@ -154,11 +162,15 @@ class Service:
         """Count a request that has arrived, whatever becomes of its answer."""
         with self._counting:
             self.changes += method not in ("GET", "HEAD")
+            if method == "POST" and path.endswith(":cancel"):
+                self.cancels.append(path.removeprefix("/v1/").removesuffix(":cancel"))
             if method == "POST" and path.endswith("/tuningJobs"):
                 labels = json.loads(body)["labels"]
                 attempt, _, mark = labels["tuneops-attempt"].rpartition("-")
                 self.posts[mark] += 1
                 self.keys[mark] = f"{labels['tuneops-lineage']} {attempt}"
+                if any(_useful(job, labels) for job in self.jobs):
+                    self.wasted.append(mark)
 
     @property
     def jobs(self) -> list[dict[str, Any]]:
@@ -170,7 +182,7 @@ class Service:
         found: Counter[str] = Counter()
         for job in self.jobs:
             labels = job.get("labels", {})
-            if labels.get("managed-by") == "tuneops":
+            if labels.get("managed-by") == "tuneops" and job["name"] not in self.clones:
                 attempt = labels["tuneops-attempt"].rpartition("-")[0]
                 found[f"{labels['tuneops-owner']} {labels['tuneops-lineage']} {attempt}"] += 1
         return found
@@ -180,6 +192,30 @@ class Service:
         transport = httpx.WSGITransport(app=self.emulator)
         headers = {"Authorization": "Bearer emulator"}
         return httpx.Client(transport=transport, base_url="http://127.0.0.1", headers=headers)
+
+    def by_hand(self, path: str, body: dict[str, Any]) -> None:
+        """What somebody does in the console, who meets the faults of the day as well."""
+        with self.client() as client, contextlib.suppress(OSError):
+            client.post(path, json=body)
+
+    def clone(self, job: dict[str, Any], *, same: bool) -> None:
+        """Copy a job in the console, with its labels; `same` keeps its settings too."""
+        kept = (
+            "baseModel",
+            "preTunedModel",
+            "supervisedTuningSpec",
+            "labels",
+            "description",
+            "tunedModelDisplayName",
+        )
+        body = {name: job[name] for name in kept if name in job}
+        if not same:
+            spec = body["supervisedTuningSpec"]
+            body["supervisedTuningSpec"] = {**spec, "hyperParameters": {"epochCount": "7"}}
+        place, _, _ = job["name"].rpartition("/")
+        before = {other["name"] for other in self.jobs}
+        self.by_hand(f"/v1/{place}", body)
+        self.clones |= {other["name"] for other in self.jobs} - before
 
     def stored(self, bucket: str) -> list[str]:
         """The names of a bucket's objects."""
@@ -202,6 +238,13 @@ class Service:
     def close(self) -> None:
         """Give the database up."""
         self.emulator.close()
+
+
+def _useful(job: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Say whether a job makes buying another one with these labels a waste."""
+    names = ("tuneops-owner", "tuneops-lineage")
+    same = all(job.get("labels", {}).get(name) == labels[name] for name in names)
+    return same and ("endTime" not in job or job["state"] == "JOB_STATE_SUCCEEDED")
 
 
 class Desk:
@@ -229,13 +272,17 @@ class Desk:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         kept |= {"CI": "false", "GOOGLE_VERTEX_BASE_URL": self.url, **env}
         clock = self.service.clock
+
+        def nap(_: object, seconds: float) -> None:
+            clock.sleep(seconds * self.service.pace)
+
         waiting = Waiting(sleep=clock.sleep)
         with contextlib.ExitStack() as stack:
             enter = stack.enter_context
             enter(mock.patch.dict(os.environ, kept, clear=True))
             enter(mock.patch.object(session, "Waiting", lambda: waiting))
             enter(mock.patch.object(session, "_wall", clock.read))
-            enter(mock.patch.object(session._RealClock, "sleep", lambda _, it: clock.sleep(it)))
+            enter(mock.patch.object(session._RealClock, "sleep", nap))
             enter(mock.patch.object(httpx, "create_ssl_context", lambda: TRUST))
             if not self.socket:
                 enter(mock.patch.object(session, "open_client", self._client))
