@@ -4,6 +4,7 @@ A change of a text is a change of a file here. `TUNEOPS_REWRITE=1` writes them a
 """
 
 import importlib
+import json
 import os
 import pty
 import re
@@ -15,7 +16,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.cli.conftest import Done, bare, script, tuneops
+from tests.cli.conftest import Done, bare, git, script, tuneops
 from tests.cli.test_exit_codes import LOCK, PRETENDED, PROD, append
 from tuneops.cli.main import COMMANDS
 
@@ -28,6 +29,8 @@ VARYING = (
     (r"projects/\d{9,}", "projects/1…"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)", "2026-11-20T09:00:00Z"),
     (r"(?m)^\d\d:\d\d:\d\d", "09:00:00"),
+    (r"(?<=  commit     )[0-9a-f]{12}", "0123456789ab"),
+    (r'(?m)(?<=", )[^"\n]*, \d{4}-\d\d-\d\d$', "somebody, 2026-11-20"),
 )
 
 
@@ -126,6 +129,42 @@ def test_the_lock_and_its_results(converged: Path) -> None:
         "output nobody",
         "lock show nobody",
     )
+
+
+def test_why_a_job_was_made(converged: Path) -> None:
+    git(converged, "init", "--quiet", "--initial-branch=main")
+    git(converged, "add", "specs")
+    git(converged, "commit", "--quiet", "--message=Start the bot")
+    edit(converged)
+    git(converged, "commit", "--quiet", "--all", "--message=More epochs (#13)")
+    assert tuneops(converged, "reconcile", "--until", "settled").code == 0
+    lock = converged / "specs/tuneops.local.lock.json"
+    jobs = json.loads(lock.read_text())["jobs"]["support-bot/tickets"]
+    model = jobs["creations"][jobs["current"]]["model"]
+    compare(
+        "why",
+        say(converged, "why support-bot/refunds"),
+        ("why models/9…@5", tuneops(converged, "why", f"models/{model.rpartition('/')[2]}")),
+        say(converged, "why ticket-router --format json"),
+        say(converged, "why nobody"),
+    )
+
+
+def test_a_plan_of_what_is_in_no_spec(converged: Path) -> None:
+    before = {path: path.read_bytes() for path in (converged / "specs").glob("*.*")}
+    epochs = "supervisedTuningSpec.hyperParameters.epochCount"
+    compare_runs(
+        "plan-what-if",
+        converged,
+        f"plan --what-if support-bot/refunds.{epochs}=7 --what-if support-bot/tone.nonce=again",
+        f"plan --what-if support-bot/refunds.{epochs}=null",
+        "plan --what-if support-bot/refund.nonce=1",
+        "plan --what-if support-bot/refunds.nonces=1",
+        "plan --what-if support-bot.nonce=[1",
+        "plan --what-if nonsense",
+        "plan --what-if support-bot.nonce=1 --out plan.json",
+    )
+    assert before == {path: path.read_bytes() for path in before}
 
 
 def test_a_plan_after_an_edit_and_on_the_way(converged: Path) -> None:

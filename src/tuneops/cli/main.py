@@ -35,6 +35,7 @@ Every day:
 
 Look closer:
   output      Print one result for scripts
+  why         Tell the cause and the line of a job or a model version
   lock        Show, check, merge and rebuild what was made
   discover    Find jobs that tuneops does not know
   adopt       Write a spec that takes one of them over
@@ -55,6 +56,7 @@ COMMANDS = {
     "status": "status",
     "reconcile": "reconcile",
     "output": "output",
+    "why": "why",
     "lock": "lock",
     "discover": "discover",
     "adopt": "adopt",

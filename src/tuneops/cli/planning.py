@@ -1,6 +1,7 @@
 """Make a plan and show it: what `plan` does, and what `apply` shows before it asks."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from tuneops.cli.appending import append
@@ -16,10 +17,17 @@ from tuneops.store.planfile import write_plan
 
 
 def plan(
-    chosen: Options, *, out: Path | None, detailed_exitcode: bool, show_unchanged: bool
+    chosen: Options,
+    *,
+    out: Path | None,
+    detailed_exitcode: bool,
+    show_unchanged: bool,
+    supposed: tuple[str, ...],
 ) -> int:
     """Show what would run; give the exit code."""
-    with connect(open_project(chosen), lambda _: None) as session:
+    project = open_project(chosen, suppositions=supposed)
+    with connect(project, lambda _: None) as joined:
+        session = replace(joined, header=replace(joined.header, supposed=supposed))
         refuse_bad_data(session)
         view = survey(session.graph, session.world, session.settle)
         made = make_plan(view)

@@ -1,7 +1,7 @@
 """The project as it lies on disk: its specs read, checked and resolved for one environment."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,8 +79,15 @@ class Project:
         )
 
 
-def open_project(options: Options, variables: Mapping[str, str] | None = None) -> Project:
-    """Read the specs of the project around the working directory; findings are gathered."""
+def open_project(
+    options: Options,
+    variables: Mapping[str, str] | None = None,
+    suppositions: Sequence[str] = (),
+) -> Project:
+    """Read the specs of the project around the working directory; findings are gathered.
+
+    `suppositions` are laid over them, for plans that nobody may apply.
+    """
     start = options.directory or Path.cwd()
     root = find_root(start)
     if root is None:
@@ -102,6 +109,7 @@ def open_project(options: Options, variables: Mapping[str, str] | None = None) -
         environment=options.environment,
         variables=given,
         env=os.environ,
+        suppositions=suppositions,
     )
     everything = [*findings, *more, *resolution.findings]
     if resolution.declaration is not None:

@@ -88,6 +88,8 @@ class Header:
     lock_state: str
     guard: str
     emulated: bool
+    supposed: tuple[str, ...] = ()
+    """Values that no spec has, laid over them to see what they would lead to."""
 
 
 def plan_text(
@@ -97,6 +99,8 @@ def plan_text(
     yield Line(f"Target  {header.target}", "dim")
     yield Line(f"Lock    {header.lock} · {header.lock_state}", "dim")
     yield Line(f"Guard   {header.guard}", "dim")
+    for text in header.supposed:
+        yield Line(inert(f"If      {text}"), "strong")
     yield Line()
     shown = [c for c in plan.changes if unchanged or not _quiet(c)]
     if shown:
@@ -238,6 +242,7 @@ def plan_json(plan: Plan, header: Header) -> dict[str, Any]:
             "settled": plan.settled,
         },
         "digest": plan.digest,
+        **({"whatIf": list(header.supposed)} if header.supposed else {}),
         "diagnostics": [],
     }
 

@@ -8,6 +8,7 @@ from tuneops.spec.parse import Document, parse
 from tuneops.spec.project import gather, kind_of, sorted_by_kind
 from tuneops.spec.resolve import Resolution, resolve
 from tuneops.spec.rules import check
+from tuneops.spec.suppose import suppose
 from tuneops.spec.text import SourceText
 
 
@@ -17,14 +18,17 @@ def load(
     environment: str | None,
     variables: Mapping[str, str],
     env: Mapping[str, str],
+    suppositions: Sequence[str] = (),
 ) -> Resolution:
     """Read a whole project for one environment; None stands for its default.
 
     `variables` override those of the environment; `env` is read only for names under `allowEnv`.
-    Nothing is raised, whatever the texts say.
+    `suppositions` are values that the specs do not have, laid over them (`spec.suppose`). Nothing
+    is raised, whatever the texts say.
     """
     parsed = parse(texts)
     documents, unkind = sorted_by_kind(parsed.documents)
+    documents, unfit = suppose(documents, suppositions)
     workspaces = [document for document in documents if kind_of(document) == "Workspace"]
     choice = choose(workspaces, environment, variables, env)
     complete = parsed.whole and not unkind
@@ -33,6 +37,7 @@ def load(
         (
             *parsed.findings,
             *unkind,
+            *unfit,
             *_further(workspaces),
             *choice.findings,
             *unread,

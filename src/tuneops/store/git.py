@@ -1,11 +1,13 @@
 """What git says of the checkout: the cause of what we buy, and whether it is the agreed one."""
 
 import os
+import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _SECONDS = 30
 _AT_ONCE = 200
 """How many paths are asked for in one call."""
@@ -72,6 +74,15 @@ def read_checkout(root: Path, *, files: Iterable[str] = (), ask_remote: bool = F
         or not _committed(root, paths),
         at_default_tip=None if tip is None else tip == commit,
     )
+
+
+def read_commit(root: Path, name: str) -> tuple[str, str, str] | None:
+    """The subject, author and day of a commit; None when this repository does not have it."""
+    if not _COMMIT.fullmatch(name):
+        return None
+    said = _git(root, "show", "--no-patch", "--format=%s%x00%an%x00%as", name, "--")
+    words = said.split("\0") if said else []
+    return (words[0], words[1], words[2]) if len(words) == 3 else None
 
 
 def _with_targets(root: Path, files: Iterable[str]) -> tuple[str, ...] | None:

@@ -18,6 +18,13 @@ from tuneops.cli.options import Command, summarized
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 with changes, 3 with holds.")
 @click.option("--show-unchanged", is_flag=True, help="List what is in sync, too.")
+@click.option(
+    "--what-if",
+    "supposed",
+    metavar="PATH=VALUE",
+    multiple=True,
+    help="Plan as if a spec had this value: ADDRESS.path.of.the.field=VALUE.",
+)
 @click.pass_context
 def command(
     context: click.Context,
@@ -25,21 +32,25 @@ def command(
     out: Path | None,
     detailed_exitcode: bool,
     show_unchanged: bool,
+    supposed: tuple[str, ...],
     **values: Any,
 ) -> int:
     """Show what would run, and why. Nothing is bought, nothing is changed.
 
     \b
     Examples:
-      tuneops plan
       tuneops plan --env prod --out plan.json
       tuneops plan --detailed-exitcode --format json
+      tuneops plan --what-if support-bot/tone.nonce=again
     """
     from tuneops.cli.planning import plan
 
+    if supposed and out is not None:
+        raise click.UsageError("a plan of `--what-if` is of no spec: it cannot be saved", context)
     return plan(
         options(context, values),
         out=out,
         detailed_exitcode=detailed_exitcode,
         show_unchanged=show_unchanged,
+        supposed=supposed,
     )

@@ -1,0 +1,55 @@
+"""`tuneops why`: the cause of a job or a model version, and its line back to the base model."""
+
+from typing import Any
+
+import click
+
+from tuneops.cli.main import options
+from tuneops.cli.options import Command, summarized
+
+
+@click.command("why", cls=Command)
+@summarized
+@click.argument("what", metavar="ADDRESS|JOB|MODEL@VERSION")
+@click.pass_context
+def command(context: click.Context, /, what: str, **values: Any) -> int:
+    """Tell the commit, the plan and the reason of a job, and what it descends from.
+
+    It reads the lock and the repository, and asks no service.
+
+    \b
+    Examples:
+      tuneops why support-bot/tone
+      tuneops why models/9146465378525949236@4 --env prod
+      tuneops why tuningJobs/4982013113894174720 --format json
+    """
+    from tuneops.cli.appending import append
+    from tuneops.cli.locks import read_lock
+    from tuneops.cli.project import open_project
+    from tuneops.core.provenance import find_creation, trace
+    from tuneops.errors import TuneopsError
+    from tuneops.render.lines import fenced, plain
+    from tuneops.render.provenance import CommitText, provenance_json, provenance_text
+    from tuneops.store.git import read_commit
+
+    chosen = options(context, values)
+    project = open_project(chosen)
+    lock = read_lock(project)
+    found = find_creation(lock, what)
+    if found is None:
+        raise TuneopsError(
+            f"the lock knows no address, job or model version `{what}`",
+            help="`tuneops lock show` lists what it knows; `tuneops discover` what it does not",
+        )
+    line = list(trace(lock, found[0], found[1]))
+    commits = {}
+    for name in {origin.creation.cause.commit for origin in line}:
+        if name is not None and (said := read_commit(project.root, name)) is not None:
+            commits[name] = CommitText(subject=said[0], author=said[1], date=said[2])
+    if chosen.summary:
+        append(chosen.summary, fenced("why", plain(provenance_text(line, commits))))
+    if chosen.machine:
+        chosen.console.answer_json(provenance_json(line, commits))
+    else:
+        chosen.console.answer(provenance_text(line, commits))
+    return 0
