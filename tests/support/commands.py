@@ -111,11 +111,21 @@ class Fuse:
         return counted
 
 
+Meddler = Callable[[httpx.Request], httpx.Response | None]
+"""Somebody on the way: may answer instead of the service, or raise what httpx would raise."""
+
+
 class InProcess(httpx.WSGITransport):
     """The way to the emulator without a socket; a lost answer is lost as on a wire."""
 
+    def __init__(self, app: Any, meddler: Meddler) -> None:
+        super().__init__(app=app)
+        self._meddler = meddler
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Ask the emulator."""
+        """Ask the emulator, or whoever is on the way to it."""
+        if (instead := self._meddler(request)) is not None:
+            return instead
         try:
             response = super().handle_request(request)
             response.read()
@@ -254,6 +264,7 @@ class Desk:
         self.service = service
         self.url = url
         self.socket = url != "http://127.0.0.1:9"
+        self.meddler: Meddler = lambda _: None
 
     def run(self, folder: Path, *words: str, fuse: Fuse | None = None, **env: str) -> Done:
         """Run one command; -9 when its fuse killed it."""
@@ -299,5 +310,8 @@ class Desk:
 
     def _client(self, base_url: str, auth: httpx.Auth, *, reuse: bool = True) -> httpx.Client:
         return httpx.Client(
-            transport=InProcess(app=self.service), base_url=base_url, auth=auth, trust_env=False
+            transport=InProcess(self.service, lambda request: self.meddler(request)),
+            base_url=base_url,
+            auth=auth,
+            trust_env=False,
         )

@@ -236,8 +236,8 @@ def _told(change: Change, outcome: Outcome) -> Event:
             event, detail = "submitted", f"tuningJobs/{(job or '').rpartition('/tuningJobs/')[2]}"
         case Found(name):
             event, detail = "found", name
-        case Refusal(message):
-            event, detail = "refused", message
+        case Refusal(message, notes):
+            event, detail = "refused", "; ".join((message, *notes))
         case Unknown(_, message):
             event, detail = "unanswered", message
         case Held(_, message):
