@@ -97,7 +97,8 @@ def _quiet_end(runner: Runner) -> None:
     runner.world.check_keys()
     runner.check_results()
     wanted = {job.lineage for job in runner.graph.jobs}
-    finishing = {change.job for change in runner.plan().changes if change.action.value == "retire"}
+    left = ("retire", "hold")
+    finishing = {change.job for change in runner.plan().changes if change.action.value in left}
     for job in runner.world.live():
         assert job.ownership.lineage in wanted or job.shown.name in finishing, "an orphan"
 

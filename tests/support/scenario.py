@@ -2,10 +2,11 @@
 
 `python -m tests.support.scenario` writes the lower halves again; read the difference.
 
-    was | specs     `bot/week data=b after=bot/seed checkpoint=epoch:2 retry=1 suspended …`
+    was | specs     `bot/week data=b after=bot/seed checkpoint=epoch:2 retry=1 suspended …`,
+                    `supersede=finish remove=cancel queued=24h accept-partial protect`
     lock            `bot/week week@was 2 SUCCEEDED attempt=1 asked=20m by-us retired …`
-    seen            `bot/week week@was 2 RUNNING …`, `missing 2`, `gone model 2`,
-                    `object b moved`, `object b gone`
+    seen            `bot/week week@was 2 RUNNING age=30h still=25h …`, `missing 2`,
+                    `gone model 2`, `object b moved`, `object b gone`
 
 A job in lock and seen is made for the spec of its address, as it was if there is a `was`. The
 number is the job's id; `-` is an intent whose job was not seen. `slots` limits concurrent jobs.
@@ -31,8 +32,10 @@ from tests.support.builders import (
     an_observed_job,
     job_name,
     model_name,
+    some_checkpoints,
 )
-from tuneops.core.desired import DeclaredJob, DesiredGraph, DesiredJob, Policy, Retry
+from tuneops.core.desired import DeclaredJob, DesiredGraph, DesiredJob, Policy, Retry, Timeout
+from tuneops.core.labels import policy_words
 from tuneops.core.lock import Creation, Lock
 from tuneops.core.observed import JobState, Observed, ObservedJob
 from tuneops.core.plan import Action, Change
@@ -110,6 +113,15 @@ def _declared(words: list[str]) -> DeclaredJob:
         policy = replace(policy, on_supersede="finish")
     if options.pop("remove", "retain") == "cancel":
         policy = replace(policy, on_remove="cancel")
+    if hours := options.pop("queued", ""):
+        policy = replace(policy, timeout=Timeout(queued=timedelta(hours=int(hours[:-1]))))
+    policy = replace(
+        policy,
+        accept_partial="accept-partial" in options or None,
+        protect="protect" in options or None,
+    )
+    for flag in ("accept-partial", "protect"):
+        options.pop(flag, None)
     data = options.pop("data", address.rpartition("/")[2])
     job = a_declared(
         address,
@@ -185,6 +197,11 @@ class _Cast:
             changes["failure"] = a_failure(int(options["code"]))
         if "model" in options:
             changes["model"] = model_name(int(options["model"]))
+            changes["checkpoints"] = some_checkpoints()
+        if "age" in options:
+            changes["created"] = NOON - timedelta(hours=int(options["age"][:-1]))
+        if "still" in options:
+            changes["updated"] = NOON - timedelta(hours=int(options["still"][:-1]))
         job = self.find(place)
         attempt = int(options.get("attempt", 1))
         seen = an_observed_job(job, number=int(number), attempt=attempt, **changes)
@@ -276,6 +293,11 @@ def _tell(text: str) -> Iterator[str]:
         verb = "cancel" if isinstance(step, CancelJob) else "create"
         what = _short(step.change.job or "") if verb == "cancel" else step.change.address
         yield f"now: {verb} {what}"
+    known = {key: creation for _, key, creation in lock.creations()}
+    for address, key, creation in sorted(view.ledger.creations(), key=lambda item: item[:2]):
+        if key in known and known[key].policy != creation.policy:
+            words = " ".join(policy_words(creation.policy)) or "as ever"
+            yield f"policy: {address} {_short(creation.job or '')} {words}"
     for address, book in sorted(view.ledger.jobs.items()):
         if book.result is not None and book.result.job is not None:
             yield f"current: {address} {_short(book.result.job)}"

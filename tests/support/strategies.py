@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.builders import a_dataset, a_declaration, a_declared
 from tests.support.world import Rules
-from tuneops.core.desired import Declaration, DeclaredJob, Metadata, Policy, Retry
+from tuneops.core.desired import Declaration, DeclaredJob, Metadata, Policy, Retry, Timeout
 from tuneops.core.lock import Creation
 from tuneops.core.observed import Checkpoint, Failure, JobState
 from tuneops.core.recipe import (
@@ -66,6 +66,8 @@ policies = st.builds(
     retry=st.builds(Retry, limit=st.integers(0, 2)),
     on_supersede=st.sampled_from(["cancel", "finish"]),
     on_remove=st.sampled_from(["retain", "cancel"]),
+    accept_partial=st.sampled_from([None, True]),
+    protect=st.sampled_from([None, None, True]),
 )
 
 _moments = st.datetimes(timezones=st.just(UTC))
@@ -141,7 +143,15 @@ IMMATERIAL: dict[str, Callable[[DeclaredJob], DeclaredJob]] = {
     "description": lambda job: replace(job, metadata=Metadata(description="new words")),
     "labels": lambda job: replace(job, metadata=Metadata(labels={"team": "support"})),
     "policy": lambda job: replace(
-        job, policy=Policy(retry=Retry(limit=2), on_supersede="finish", on_remove="cancel")
+        job,
+        policy=Policy(
+            retry=Retry(limit=2),
+            on_supersede="finish",
+            on_remove="cancel",
+            accept_partial=True,
+            protect=True,
+            timeout=Timeout(queued=timedelta(hours=24)),
+        ),
     ),
     "suspended": lambda job: replace(job, suspended=True),
     "validation": lambda job: replace(
@@ -157,13 +167,15 @@ IMMATERIAL: dict[str, Callable[[DeclaredJob], DeclaredJob]] = {
 
 @st.composite
 def edits(draw: st.DrawFn, declaration: Declaration) -> Declaration:
-    """The declaration with one job changed, or one leaf removed."""
+    """The declaration with one job or its policy changed, or one leaf removed."""
     jobs = list(declaration.jobs)
     place = draw(st.integers(0, len(jobs) - 1))
     parents = {str(job.source.address) for job in jobs if hasattr(job.source, "address")}
     leaf = str(jobs[place].address) not in parents
     if leaf and len(jobs) > 1 and draw(st.booleans()):
         del jobs[place]
+    elif draw(st.integers(0, 3)) == 0:
+        jobs[place] = replace(jobs[place], policy=draw(policies))
     else:
         jobs[place] = MATERIAL[draw(st.sampled_from(["data", "epochs", "nonce"]))](jobs[place])
     return replace(declaration, jobs=tuple(jobs))

@@ -1,29 +1,11 @@
-"""Lengths of time as people type them: `90s`, `15m`, `2h`, `1h30m`."""
+"""Lengths of time on the command line: `90s`, `15m`, `2h`, `1h30m`."""
 
-import re
 from datetime import timedelta
 from typing import Any
 
 import click
 
-_LONGEST = timedelta(days=36_500)
-_FORM = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
-
-
-def read_duration(text: str) -> timedelta | None:
-    """Read a length of time; None when it is not one, or longer than a century.
-
-    A bare number counts seconds.
-    """
-    found = _FORM.fullmatch(text.strip())
-    if not found or not text.strip():
-        return None
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    try:
-        length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    except OverflowError:
-        return None
-    return length if length <= _LONGEST else None
+from tuneops.spec.times import read_duration
 
 
 class Duration(click.ParamType[timedelta]):

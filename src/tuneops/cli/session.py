@@ -15,7 +15,6 @@ import httpx
 from filelock import FileLock, Timeout
 
 from tuneops.cli import guard as guards
-from tuneops.cli.duration import read_duration
 from tuneops.cli.guard import Guard
 from tuneops.cli.project import Project
 from tuneops.core.desired import Declaration, DesiredGraph, Target
@@ -32,6 +31,7 @@ from tuneops.gcs.objects import GcsObjects
 from tuneops.http.reading import open_client, open_exchange
 from tuneops.http.waiting import Waiting
 from tuneops.render.plan import Header
+from tuneops.spec.times import read_duration
 from tuneops.store import claim_record, files
 from tuneops.store.git import Checkout
 from tuneops.store.journal import Journal

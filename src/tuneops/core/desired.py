@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
 from tuneops.core.address import Address
@@ -52,13 +53,29 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timeout:
+    """After how long a job that does not get on is a person's matter; None is never."""
+
+    __pydantic_config__ = SPELLING
+    queued: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What to do in the events that no spec describes; stored with each creation."""
+    """What to do in the events that no spec describes; stored with each creation.
+
+    What is None is not said, and then it is as ever: no, or never.
+    """
 
     __pydantic_config__ = SPELLING
     retry: Retry = Retry()
     on_supersede: Literal["cancel", "finish"] = "cancel"
     on_remove: Literal["retain", "cancel"] = "retain"
+    accept_partial: bool | None = None
+    """Whether a version that an unsuccessful job left counts as its result."""
+    protect: bool | None = None
+    """Whether the removal of the spec must leave everything as it is."""
+    timeout: Timeout | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

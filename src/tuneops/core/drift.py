@@ -54,8 +54,13 @@ def _models(graph: DesiredGraph, ledger: Lock, observed: Observed) -> Iterator[D
                 found="nothing",
             )
         for creation in locked.creations.values():
-            ended = creation.state is JobState.CANCELLED and not creation.cancel_asked
-            if ended and creation.lineage == job.lineage and creation.job:
+            vetoed = creation.state is JobState.CANCELLED and not creation.cancel_asked
+            if (
+                vetoed
+                and not creation.succeeded
+                and creation.lineage == job.lineage
+                and creation.job
+            ):
                 yield Drift(
                     address=address,
                     kind=DriftKind.CANCELLED_ELSEWHERE,

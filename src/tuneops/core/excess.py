@@ -72,6 +72,8 @@ def _stray(view: View, job: ObservedJob, entry: tuple[str, str, Creation] | None
     replaced = view.graph.find_text(address) is not None
     if job.state is JobState.CANCELLING:
         return _job_line(address, job, Action.WAIT, Reason.CANCELLING)
+    if not replaced and creation.policy.protect:
+        return _job_line(address, job, Action.HOLD, Reason.PROTECTED)
     if replaced and creation.policy.on_supersede == "finish":
         return _job_line(address, job, Action.WAIT, Reason.FINISHING)
     if not replaced and creation.policy.on_remove == "retain":
@@ -80,7 +82,16 @@ def _stray(view: View, job: ObservedJob, entry: tuple[str, str, Creation] | None
 
 
 def _retired(view: View) -> Iterator[Change]:
-    """Addresses whose entries leave the lock's living part in this tick."""
+    """Addresses whose entries leave the lock's living part in this tick, or are kept from it."""
+    for address, locked in sorted(view.ledger.jobs.items()):
+        if view.graph.find_text(address) is None and locked.current:
+            yield Change(
+                address=address,
+                action=Action.HOLD,
+                reason=Reason.PROTECTED,
+                key=locked.current,
+                model=locked.result.model if locked.result else None,
+            )
     for address in sorted(view.before.jobs):
         if address not in view.ledger.jobs and address in view.ledger.retired:
             locked = view.ledger.retired[address]

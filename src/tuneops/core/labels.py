@@ -8,10 +8,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from tuneops.core.address import Address
-from tuneops.core.desired import Policy, Retry
+from tuneops.core.desired import Policy, Retry, Timeout
 from tuneops.core.observed import Ownership
 from tuneops.core.recipe import Evidence
 
@@ -175,10 +176,14 @@ def _evidence(value: list[Any]) -> Evidence | None:
 def policy_words(policy: Policy) -> Iterator[str]:
     """What a policy says beyond its defaults, as the machine line keeps it."""
     usual = Policy()
+    queued = policy.timeout.queued if policy.timeout else None
     plain: Mapping[str, tuple[object, object]] = {
         "retry": (policy.retry.limit, usual.retry.limit),
         "onSupersede": (policy.on_supersede, usual.on_supersede),
         "onRemove": (policy.on_remove, usual.on_remove),
+        "acceptPartial": ("yes" if policy.accept_partial else None, None),
+        "protect": ("yes" if policy.protect else None, None),
+        "queued": (int(queued.total_seconds()) if queued is not None else None, None),
     }
     for name, (value, default) in plain.items():
         if value != default:
@@ -188,9 +193,13 @@ def policy_words(policy: Policy) -> Iterator[str]:
 def read_policy(words: tuple[str, ...]) -> Policy:
     """The policy of `policy_words`; a word that means nothing here counts as not said."""
     said = dict(word.partition("=")[::2] for word in words)
-    limit = said.get("retry", "")
+    limit, queued = said.get("retry", ""), said.get("queued", "")
+    seconds = int(queued) if re.fullmatch("[0-9]{1,10}", queued) else None
     return Policy(
         retry=Retry(limit=int(limit)) if re.fullmatch("[0-9]{1,4}", limit) else Retry(),
         on_supersede="finish" if said.get("onSupersede") == "finish" else "cancel",
         on_remove="cancel" if said.get("onRemove") == "cancel" else "retain",
+        accept_partial=True if said.get("acceptPartial") == "yes" else None,
+        protect=True if said.get("protect") == "yes" else None,
+        timeout=Timeout(queued=timedelta(seconds=seconds)) if seconds is not None else None,
     )

@@ -32,7 +32,8 @@ def learn(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta
 
     Adds jobs of ours that are desired and were not recorded, binds answers to intents, follows
     states, moves creations to the address that wants them now, retires addresses that no spec
-    wants, forgets unwanted intents older than `settle`, and appoints `current`.
+    wants but for protected ones, forgets unwanted intents older than `settle`, writes down policies
+    as the specs have them now, and appoints `current`.
     """
     desk = _Desk(graph, lock, observed, settle)
     desk.follow()
@@ -40,6 +41,7 @@ def learn(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta
     desk.adopt()
     desk.move()
     desk.forget()
+    desk.heed()
     return desk.close()
 
 
@@ -55,18 +57,33 @@ def updated(creation: Creation, job: ObservedJob) -> Creation:
     succeeded = job.state is JobState.SUCCEEDED
     lost = job.state.terminal and not succeeded and job.model is None
     checkpoints = dict(job.checkpoints) or ({} if lost else creation.checkpoints)
-    return replace(
-        creation,
-        asked=None,
-        job=job.name,
-        state=job.state,
-        created=job.created,
-        ended=job.ended,
-        model=job.model or creation.model,
-        checkpoints=checkpoints,
-        chosen=last_checkpoint(checkpoints) if succeeded else creation.chosen,
-        billable_tokens=job.billable_tokens or creation.billable_tokens,
-        error=job.failure,
+    return chosen(
+        replace(
+            creation,
+            asked=None,
+            job=job.name,
+            state=job.state,
+            created=job.created,
+            ended=job.ended,
+            model=job.model or creation.model,
+            checkpoints=checkpoints,
+            billable_tokens=job.billable_tokens or creation.billable_tokens,
+            error=job.failure,
+        )
+    )
+
+
+def chosen(creation: Creation) -> Creation:
+    """The creation with the checkpoint that serving code should use, if it is a result."""
+    done = creation.succeeded or creation.state is JobState.SUCCEEDED
+    return replace(creation, chosen=last_checkpoint(creation.checkpoints)) if done else creation
+
+
+def protected(creations: Iterable[Creation]) -> bool:
+    """Say whether something is there, or may be, that must outlive its spec untouched."""
+    return any(
+        creation.policy.protect and (creation.unanswered or creation.live or creation.succeeded)
+        for creation in creations
     )
 
 
@@ -232,7 +249,7 @@ class _Desk:
                 self.jobs.setdefault(str(job.address), {})[key] = creation
                 self.places[key] = _Place(str(job.address), retired=False)
         for address in list(self.jobs):
-            if self.graph.find_text(address) is None:
+            if self.graph.find_text(address) is None and not protected(self.jobs[address].values()):
                 self.retired.setdefault(address, {}).update(self.jobs.pop(address))
         for address in list(self.retired):
             if self.graph.find_text(address) is not None:
@@ -248,6 +265,14 @@ class _Desk:
 
     def _expired(self, creation: Creation) -> bool:
         return creation.unanswered and settled(creation.asked, self.observed.at, self.settle)
+
+    def heed(self) -> None:
+        """Give the entries of each desired address its policy: what is committed now counts."""
+        for job in self.graph.jobs:
+            creations = self.jobs.get(str(job.address), {})
+            for key, creation in creations.items():
+                if creation.policy != job.policy:
+                    creations[key] = chosen(replace(creation, policy=job.policy))
 
     def close(self) -> Lock:
         """The new lock."""
@@ -266,12 +291,8 @@ class _Desk:
 
     def _current(self, address: str, creations: Mapping[str, Creation]) -> str | None:
         job = self.graph.find_text(address)
-        done = [
-            (creation.attempt, key)
-            for key, creation in creations.items()
-            if job is not None and creation.lineage == job.lineage and creation.succeeded
-        ]
-        return min(done)[1] if done else self._kept(address, creations)
+        done = LockedJob(creations=creations).done(job.lineage) if job else None
+        return done[0] if done else self._kept(address, creations)
 
     def _kept(self, address: str, creations: Mapping[str, Creation]) -> str | None:
         current = self.current.get(address)

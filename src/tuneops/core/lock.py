@@ -80,8 +80,14 @@ class Creation:
 
     @property
     def succeeded(self) -> bool:
-        """Say whether there is a model version to serve and to continue from."""
-        return self.state is JobState.SUCCEEDED and self.model is not None
+        """Say whether there is a model version to serve and to continue from.
+
+        A version that a job left that did not succeed is one where the policy takes it for one.
+        """
+        if self.model is None or self.state is None:
+            return False
+        accepted = self.state.terminal and self.policy.accept_partial is True
+        return self.state is JobState.SUCCEEDED or accepted
 
     @property
     def endpoint(self) -> str | None:
@@ -102,6 +108,15 @@ class LockedJob:
     def result(self) -> Creation | None:
         """The creation that serving code should use."""
         return self.creations.get(self.current) if self.current else None
+
+    def done(self, lineage: str) -> tuple[str, Creation] | None:
+        """The result of a lineage, with its key: the first success, else the first that counts."""
+        found = [
+            (creation.state is not JobState.SUCCEEDED, creation.attempt, key)
+            for key, creation in self.creations.items()
+            if creation.lineage == lineage and creation.succeeded
+        ]
+        return (min(found)[2], self.creations[min(found)[2]]) if found else None
 
     @property
     def history(self) -> tuple[tuple[str, Creation], ...]:

@@ -189,19 +189,24 @@ class _Desk:
 
 
 def join(one: Creation, two: Creation) -> Creation:
-    """Of two states of one creation, the one that knows more; a cancel of ours is remembered.
+    """Of two states of one creation, the one that knows more.
+
+    A cancel of ours is remembered, and what one side protects stays protected.
 
     A join in the sense of lattices: order, grouping and repetition do not matter.
     """
     asked = max(one.cancel_asked, two.cancel_asked, key=(None, False, True).index)
-    return replace(max(one, two, key=_knowledge), cancel_asked=asked)
+    best = max(one, two, key=_knowledge)
+    protect = one.policy.protect or two.policy.protect
+    return replace(best, cancel_asked=asked, policy=replace(best.policy, protect=protect))
 
 
 def _knowledge(creation: Creation) -> tuple[Any, ...]:
     """How much an entry knows, without what is joined apart; its words only break ties."""
     state = creation.state
     checkpoints = dict(sorted(creation.checkpoints.items()))
-    plain = replace(creation, cancel_asked=None, checkpoints=checkpoints)
+    policy = replace(creation.policy, protect=None)
+    plain = replace(creation, cancel_asked=None, checkpoints=checkpoints, policy=policy)
     return (
         creation.job is not None,
         state is not None and state.terminal,

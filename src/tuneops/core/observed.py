@@ -116,6 +116,8 @@ class ObservedJob:
     failure: Failure | None = None
     billable_tokens: int | None = None
     raw_state: str = ""
+    updated: datetime | None = None
+    """When the service last changed it, as far as it says."""
 
     @property
     def seniority(self) -> tuple[datetime, int, str]:

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     PAUSED = "paused"
     UNKNOWN_STATE = "unknown-state"
     CANCELLING = "cancelling"
+    QUEUED_TOO_LONG = "queued-too-long"
     FINISHING = "finishing"
     NO_MODEL_YET = "no-model-yet"
     UNANSWERED = "unanswered"
@@ -64,8 +65,10 @@ class Reason(StrEnum):
     SUPERSEDED = "superseded"
     DUPLICATE = "duplicate"
     REMOVED = "removed"
+    PROTECTED = "protected"
     FAILED = "failed"
     PARTIAL_RESULT = "partial-result"
+    PARTIAL_ACCEPTED = "partial-accepted"
     CANCELLED_ELSEWHERE = "cancelled-elsewhere"
     JOB_GONE = "job-gone"
     MISSING_ARTEFACT = "missing-artefact"
@@ -95,6 +98,8 @@ class Change:
     after: str | None = None
     """The address or job that must come to an end before this can happen."""
     fields: tuple[FieldChange, ...] = ()
+    stuck: bool = False
+    """Whether the job of a hold may go on by itself."""
 
     @property
     def money(self) -> MoneyClass:
@@ -202,7 +207,8 @@ class Approval:
                 continue
             retries = plan.retries.get(change.address, 0)
             unanswered = change.action is Action.WAIT and change.job is None
-            under_way = change.action in (Action.WAIT, Action.ADOPT)
+            stuck = change.action is Action.HOLD and change.stuck
+            under_way = change.action in (Action.WAIT, Action.ADOPT) or stuck
             highest = change.attempt if change.action.buys or unanswered else 0
             if retries and (change.action.buys or under_way):
                 highest = max(highest, retries + 1)

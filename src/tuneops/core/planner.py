@@ -41,9 +41,8 @@ def _decide(view: View, job: DesiredJob, decided: Mapping[str, Change]) -> Chang
         for key, creation in locked.creations.items()
         if creation.lineage == job.lineage
     )
-    for _, key, creation in mine:
-        if creation.succeeded:
-            return _finished(view, job, key, creation)
+    if done := locked.done(job.lineage):
+        return _finished(view, job, *done)
     for _, key, creation in mine:
         if creation.live:
             return _running(view, job, key, creation, decided)
@@ -66,6 +65,8 @@ def _finished(view: View, job: DesiredJob, key: str, creation: Creation) -> Chan
         return _line(job, Action.ADOPT, _how_found(creation), key, creation)
     if before[0] != str(job.address):
         return _line(job, Action.KEEP, Reason.RENAMED, key, creation)
+    if creation.state is not JobState.SUCCEEDED:
+        return _line(job, Action.KEEP, Reason.PARTIAL_ACCEPTED, key, creation)
     reused = before[1].succeeded and view.before.at(before[0]).current != key
     return _line(job, Action.KEEP, Reason.REUSED if reused else Reason.IN_SYNC, key, creation)
 
@@ -92,6 +93,11 @@ def _running(
         JobState.CANCELLING: Reason.CANCELLING,
     }
     reason = reasons.get(creation.state or JobState.UNKNOWN, Reason.RUNNING)
+    there = view.observed.jobs.get(creation.job or "")
+    if there is not None and view.overdue(there, creation):
+        queued = reason is Reason.RUNNING
+        why = Reason.QUEUED_TOO_LONG if queued else reason
+        return replace(_line(job, Action.HOLD, why, key, creation), stuck=True)
     return _line(job, Action.WAIT, reason, key, creation)
 
 

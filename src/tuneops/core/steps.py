@@ -106,13 +106,12 @@ def _free_slots(view: View) -> int | None:
     limit = view.graph.target.concurrent_jobs
     if limit is None:
         return None
-    live = sum(1 for job in view.observed.jobs.values() if not job.state.terminal)
     asked = sum(
         1
         for _, _, creation in view.ledger.creations()
         if creation.unanswered and not settled(creation.asked, view.observed.at, view.settle)
     )
-    return max(0, limit - live - asked)
+    return max(0, limit - view.busy() - asked)
 
 
 def _concrete(view: View, job: DesiredJob) -> Concrete:

@@ -7,8 +7,11 @@ from datetime import timedelta
 from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.ledger import learn
 from tuneops.core.lock import Creation, Lock
-from tuneops.core.observed import Observed
+from tuneops.core.observed import JobState, Observed, ObservedJob
 from tuneops.core.recipe import Upstream
+
+_STUCK = (JobState.PAUSED, JobState.UNKNOWN)
+_STANDING = (JobState.QUEUED, JobState.PENDING, *_STUCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,28 @@ class View:
     """The creations of `before` with their addresses, by key."""
     settle: timedelta
     """How long an unanswered create may still land."""
+
+    def overdue(self, job: ObservedJob, creation: Creation | None) -> bool:
+        """Say whether a job has not got on for longer than its policy has patience."""
+        timeout = creation.policy.timeout if creation else None
+        if timeout is None or timeout.queued is None or job.state not in _STANDING:
+            return False
+        queued = job.state in (JobState.QUEUED, JobState.PENDING)
+        since = job.created if queued else job.updated or job.created
+        return self.observed.at - since >= timeout.queued
+
+    def busy(self) -> int:
+        """How many jobs of the project take a slot: those that may run, whoever made them.
+
+        One that stands still takes none once its policy has no more patience with it.
+        """
+        entries = {creation.job: creation for _, _, creation in self.ledger.creations()}
+        return sum(
+            1
+            for job in self.observed.jobs.values()
+            if not job.state.terminal
+            and not (job.state in _STUCK and self.overdue(job, entries.get(job.name)))
+        )
 
 
 def look(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta) -> View:
@@ -46,5 +71,5 @@ def parent_result(view: View, job: DesiredJob) -> Creation | None:
     source = job.recipe.source
     if not isinstance(source, Upstream):
         return None
-    result = view.ledger.at(source.from_).result
-    return result if result and result.lineage == source.lineage and result.succeeded else None
+    done = view.ledger.at(source.from_).done(source.lineage)
+    return done[1] if done else None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.lock import Lock
 from tuneops.core.match import adoptable
-from tuneops.core.observed import Checkpoint, JobState, Observed, ObservedJob
+from tuneops.core.observed import Checkpoint, Observed, ObservedJob
 from tuneops.core.recipe import Dataset
 from tuneops.engine.ports import ModelRegistry, ObjectStore, TuningService
 
@@ -83,7 +83,7 @@ def _models(graph: DesiredGraph, lock: Lock, jobs: Mapping[str, ObservedJob]) ->
     }
     for job in jobs.values():
         ours = job.ownership is not None and job.ownership.lineage in wanted
-        if ours and job.model is not None and job.state is JobState.SUCCEEDED:
+        if ours and job.model is not None and job.state.terminal:
             names.add(job.model)
     referred = {job.model_ref.model for job in graph.jobs if job.model_ref is not None}
     return {name.partition("@")[0] for name in names} | referred
@@ -98,7 +98,7 @@ def _complete(job: ObservedJob, lock: Lock, registry: ModelRegistry) -> Observed
 
     The service leaves them out of a job that exported its last checkpoint only.
     """
-    if job.state is not JobState.SUCCEEDED or job.checkpoints or job.model is None:
+    if not job.state.terminal or job.checkpoints or job.model is None:
         return job
     known = _recorded_checkpoints(lock, job.name)
     checkpoints = known or registry.list_checkpoints(job.model)

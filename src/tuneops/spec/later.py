@@ -31,14 +31,9 @@ LATER = {
     "acceptParent": Later(
         within=_JOB, help="leave it out; undo the change of the parent to keep what it made"
     ),
-    "acceptPartial": Later(
-        within=_JOB, help="leave it out; name the version with `preTunedModel:` instead"
-    ),
     "onDatasetChange": Later(
         within=_JOB, help="leave it out; changed data is held, and a new `nonce` trains again"
     ),
-    "protect": Later(within=_JOB, help="leave it out; tuneops 0.1 never deletes a model"),
-    "timeout": Later(within=_JOB, help="leave it out; cancel a job that takes too long by hand"),
     "movedFrom": Later(
         within=_JOB | {"metadata"},
         help="leave it out; a renamed job with the same training is recognised by itself",

@@ -16,6 +16,7 @@ from tuneops.core.desired import (
     Policy,
     Retry,
     Target,
+    Timeout,
 )
 from tuneops.core.recipe import BaseModel, HyperParameters, Method
 from tuneops.diagnostics import Diagnostic
@@ -161,4 +162,7 @@ def _policy(spec: TuningJobSpec) -> Policy:
         retry=Retry(limit=spec.retry.limit) if spec.retry else usual.retry,
         on_supersede=spec.on_supersede or usual.on_supersede,
         on_remove=spec.on_remove or usual.on_remove,
+        accept_partial=spec.accept_partial or None,
+        protect=spec.protect or None,
+        timeout=Timeout(queued=spec.timeout.queued) if spec.timeout else None,
     )

@@ -6,6 +6,7 @@ values, so that every field decides for itself how its text is read.
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_args, get_origin
@@ -16,7 +17,7 @@ from pydantic import WithJsonSchema as Shown
 from tuneops.core.address import NAME
 from tuneops.core.recipe import CheckpointRule
 from tuneops.diagnostics import Diagnostic
-from tuneops.spec import scalars
+from tuneops.spec import scalars, times
 from tuneops.spec.evaluation import EvaluationConfig
 from tuneops.spec.misfits import fault
 from tuneops.spec.nodes import Mapping, Path, find, without
@@ -61,6 +62,11 @@ AdapterSize = Annotated[
 ]
 Epochs = Annotated[int, whole(*_EPOCHS, _SERVICE_DECIDES), whole_schema(*_EPOCHS)]
 Tries = Annotated[int, whole(0, 10), whole_schema(0, 10)]
+Length = Annotated[
+    timedelta,
+    BeforeValidator(times.length),
+    Shown({"type": "string", "pattern": r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"}),
+]
 Slots = Annotated[int, whole(1, 1000), whole_schema(1, 1000)]
 DisplayName = Annotated[
     str,
@@ -140,12 +146,21 @@ class RetrySpec(Shape):
     ] = ("INFRASTRUCTURE",)
 
 
+class TimeoutSpec(Shape):
+    """After how long a job that does not get on becomes a hold."""
+
+    queued: Length | None = None
+
+
 class Policies(Shape):
     """What to do in events that no spec describes."""
 
     retry: RetrySpec | None = None
     on_supersede: Annotated[Literal["cancel", "finish"], word("cancel", "finish")] | None = None
     on_remove: Annotated[Literal["retain", "cancel"], word("retain", "cancel")] | None = None
+    accept_partial: Flag | None = None
+    protect: Flag | None = None
+    timeout: TimeoutSpec | None = None
     nonce: Nonce | None = None
     suspend: Flag | None = None
     enabled_in: Names | None = None

@@ -87,6 +87,7 @@ def observed_job(wire: WireTuningJob) -> ObservedJob:
         failure=_failure(wire),
         billable_tokens=_billable_tokens(wire),
         raw_state=raw_state,
+        updated=wire.update_time and wire.update_time.astimezone(UTC),
     )
 
 

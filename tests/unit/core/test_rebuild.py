@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -33,6 +34,7 @@ from tuneops.core.desired import (
     ParentRef,
     Policy,
     Retry,
+    Timeout,
     desire,
 )
 from tuneops.core.fingerprint import lineage
@@ -163,7 +165,7 @@ def test_an_entry_is_the_one_that_was_lost(
     desired = a_graph(seed, job).jobs[1]
     shown = made(desired)
     lock = rebuilt(NOTHING, shown).lock
-    assert lock.retired["bot/next"].creations == {a_key(desired): recorded(desired, shown)}
+    assert lock.at("bot/next").creations == {a_key(desired): recorded(desired, shown)}
 
 
 def test_a_tuned_model_of_somebody_else_is_recalled_with_its_name_in_the_spec() -> None:
@@ -208,7 +210,14 @@ def test_evidence_gives_way_where_the_line_would_grow_too_long() -> None:
 
 def test_a_stage_with_the_longest_names_keeps_all_its_evidence() -> None:
     long = "a" * 31
-    policy = Policy(retry=Retry(limit=10), on_supersede="finish", on_remove="cancel")
+    policy = Policy(
+        retry=Retry(limit=10),
+        on_supersede="finish",
+        on_remove="cancel",
+        accept_partial=True,
+        protect=True,
+        timeout=Timeout(queued=timedelta(days=36_500)),
+    )
     hyper = HyperParameters(
         epoch_count=100,
         adapter_size=16,
