@@ -23,6 +23,7 @@ from tuneops.cli.main import COMMANDS
 GOLDEN = Path(__file__).parent / "golden"
 VARYING = (
     (r"`/[^`]*/test_\w+`", "`/somewhere`"),
+    (r"\"ageSeconds\": \d{3,}", '"ageSeconds": 3600'),
     (r"models/9\d{15,}", "models/9…"),
     (r"tuningJobs/9\d{15,}", "tuningJobs/9…"),
     (r"endpoints/9\d{15,}", "endpoints/9…"),
