@@ -25,6 +25,7 @@ DOORS = {
     "google_crc32c": {"datasets/digest.py", "emulator/objects.py", "gcs/objects.py"},
     "google.auth": {"vertex/auth.py"},
     "httpx": {"cli/session.py", "gcs", "http", "vertex"},
+    "msgspec": {"datasets/plain.py"},
     "pydantic": {"spec", "store", "vertex"},
     "pytest": {"pytest_plugin.py"},
     "rich": {"cli/console.py"},

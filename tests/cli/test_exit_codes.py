@@ -313,7 +313,7 @@ def test_65_is_a_spec_error_and_nothing_is_touched(finished: Path) -> None:
         assert path.read_bytes() == content
     done = tuneops(finished, "validate")
     assert (done.code, done.out) == (65, "")
-    assert done.err.endswith("Found 2 errors in 1 of 2 files.\n")
+    assert done.err.endswith("Found 2 errors in 1 of 4 files.\n")
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,86 @@
 """Look into the local datasets before money is spent on them."""
 
-from collections.abc import Container
-from typing import TYPE_CHECKING
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
-from tuneops.cli.project import Project
+from tuneops.cli.project import Project, is_inside
 from tuneops.core.address import Address
-from tuneops.datasets.checks import DatasetSummary, check
+from tuneops.core.desired import DatasetRef
+from tuneops.core.recipe import Method
+from tuneops.datasets.checks import Checked, DatasetSummary, check_validation
+from tuneops.datasets.files import check_file, check_head
+from tuneops.datasets.limits import Limits, limits_of
 from tuneops.diagnostics import Diagnostic, has_errors, sort_key
 from tuneops.errors import InputError
 
 if TYPE_CHECKING:
     from tuneops.cli.session import Session
 
+Depth = Literal["none", "sample", "full"]
+"""How much of each file is read: nothing, its head, or all of it."""
+
 
 def check_data(
-    project: Project, addresses: Container[Address] | None = None
+    project: Project, addresses: Container[Address] | None = None, depth: Depth = "full"
 ) -> tuple[list[DatasetSummary], list[Diagnostic]]:
-    """Check every local dataset that some jobs name, all of them by default, each once a method."""
-    declaration = project.resolution.declaration
-    summaries: list[DatasetSummary] = []
-    findings: list[Diagnostic] = []
-    seen: set[tuple[str, str]] = set()
-    for job in declaration.jobs if declaration else ():
-        if addresses is not None and job.address not in addresses:
-            continue
-        for ref in (job.training, job.validation):
-            if ref is None or not ref.is_local or (ref.location, job.method) in seen:
-                continue
-            seen.add((ref.location, job.method))
-            path = project.file(ref.location)
-            if path.is_file():
-                with path.open("rb") as stream:
-                    checked = check(stream, path=ref.location, method=job.method)
-                summaries.append(checked.summary)
-                findings += checked.findings
-    return summaries, findings
+    """Check every local dataset that some jobs name, all by default, each once a use."""
+    if depth == "none":
+        return [], []
+    checks = _Checks(project, depth)
+    for use in project.resolution.data:
+        if addresses is None or use.address in addresses:
+            row = project.resolution.models.find(use.base_model) if use.base_model else None
+            checks.add(use.method, limits_of(row), use.training, use.validation)
+    files = {found.path: found.summary for found in checks.checked.values() if found is not None}
+    return list(files.values()), sorted(checks.findings(), key=sort_key)
+
+
+@dataclass(slots=True)
+class _Checks:
+    project: Project
+    depth: Depth
+    checked: dict[tuple[str, Method, Limits], Checked | None] = field(default_factory=dict)
+    beside: dict[tuple[str, str], tuple[Diagnostic, ...]] = field(default_factory=dict)
+    unreadable: list[Diagnostic] = field(default_factory=list)
+
+    def add(
+        self,
+        method: Method,
+        limits: Limits,
+        training: DatasetRef | None,
+        validation: DatasetRef | None,
+    ) -> None:
+        trained = self._check(training, method, limits)
+        held = self._check(validation, method, limits)
+        if trained and held and self.depth == "full":
+            pair = trained.path, held.path
+            self.beside[pair] = check_validation(trained, held, limits)
+
+    def findings(self) -> Iterator[Diagnostic]:
+        """Each finding once, however many jobs use the file."""
+        every = [*self.unreadable]
+        for found in self.checked.values():
+            every += found.findings if found else ()
+        for findings in self.beside.values():
+            every += findings
+        yield from dict.fromkeys(every)
+
+    def _check(self, ref: DatasetRef | None, method: Method, limits: Limits) -> Checked | None:
+        if ref is None or not ref.is_local:
+            return None
+        key = ref.location, method, limits
+        if key not in self.checked:
+            path = self.project.file(ref.location)
+            reads = check_file if self.depth == "full" else check_head
+            self.checked[key] = None
+            if is_inside(path, self.project.root):  # else it is a finding of the project
+                try:
+                    found = reads(path, name=ref.location, method=method, limits=limits)
+                    self.checked[key] = found
+                except InputError as fault:
+                    self.unreadable += fault.findings
+        return self.checked[key]
 
 
 def refuse_bad_data(session: "Session") -> None:
@@ -44,6 +90,6 @@ def refuse_bad_data(session: "Session") -> None:
     """
     asked = {creation.lineage for _, _, creation in session.world.locks.load().creations()}
     new = {job.address for job in session.graph.jobs if job.lineage not in asked}
-    findings = tuple(sorted(check_data(session.project, new)[1], key=sort_key))
+    findings = tuple(check_data(session.project, new)[1])
     if has_errors(findings):
         raise InputError(findings)

@@ -1,12 +1,12 @@
 """The project as it lies on disk: its specs read, checked and resolved for one environment."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tuneops.cli.options import Options
-from tuneops.core.desired import Declaration
+from tuneops.core.desired import DatasetRef, Declaration
 from tuneops.core.recipe import Dataset, Evidence
 from tuneops.datasets.digest import digest
 from tuneops.diagnostics import Diagnostic, has_errors, sort_key
@@ -14,6 +14,7 @@ from tuneops.engine.ports import StoredObject
 from tuneops.errors import DiskError, InputError
 from tuneops.spec.load import load
 from tuneops.spec.resolve import Resolution
+from tuneops.spec.rules.data import DataUse
 from tuneops.spec.text import SourceText, decode
 from tuneops.store.specs import find_root, read_specs
 
@@ -112,8 +113,7 @@ def open_project(
         suppositions=suppositions,
     )
     everything = [*findings, *more, *resolution.findings]
-    if resolution.declaration is not None:
-        everything += _missing_files(root, resolution.declaration)
+    everything += dict.fromkeys(_unusable_files(root, resolution.data))
     return Project(
         root=root,
         files=len(specs),
@@ -124,17 +124,35 @@ def open_project(
     )
 
 
-def _missing_files(root: Path, declaration: Declaration) -> list[Diagnostic]:
-    return [
-        Diagnostic(
-            code="dataset-missing",
-            message=f"dataset `{ref.location}` does not exist",
-            where=ref.where,
-            help="the path is relative to the spec file; write the file first, or mend the path",
-        )
-        for _, ref in declaration.datasets()
-        if ref.is_local and not (root / ref.location).is_file()
-    ]
+def _unusable_files(root: Path, uses: Iterable[DataUse]) -> Iterator[Diagnostic]:
+    for use in uses:
+        for ref in (use.training, use.validation):
+            if ref is not None and ref.is_local and not is_inside(root / ref.location, root):
+                yield _unusable(root / ref.location, ref)
+
+
+def is_inside(path: Path, root: Path) -> bool:
+    """Say whether a path is a regular file, by a link or not, that lies below the root.
+
+    A link in a pull request must not make a run read, or upload, a file of the machine's.
+    """
+    return path.is_file() and path.resolve().is_relative_to(root.resolve())
+
+
+def _unusable(path: Path, ref: DatasetRef) -> Diagnostic:
+    name = f"dataset `{ref.location}`"
+    code, message, help_ = (
+        "dataset-missing",
+        f"{name} does not exist",
+        "the path is relative to the spec file; write the file first, or mend the path",
+    )
+    if path.is_file():
+        code, message = "outside-project", f"{name} is a link to a file outside the project"
+        help_ = "copy the file into the project, or name an object: `gs://bucket/object.jsonl`"
+    elif path.exists():
+        code, message = "dataset-file", f"{name} is not a regular file"
+        help_ = "look at what lies there: a folder, a pipe or a device holds no examples"
+    return Diagnostic(code=code, message=message, where=ref.where, help=help_)
 
 
 def no_fleet(folder: Path) -> Diagnostic:

@@ -1,215 +1,216 @@
 """A whole file: every kind of problem once, with its first places and its count.
 
-One pass, a line at a time. What a file *is* comes first: nobody wants 4,000 findings because a
+One pass over blocks of bytes. What a file *is* comes first: nobody wants 4,000 findings because a
 file is compressed.
 """
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from tuneops.core.recipe import Method
-from tuneops.datasets.examples import problems, texts
-from tuneops.datasets.lines import Line, Unreadable, read_example, read_lines, read_text
-from tuneops.datasets.places import column_of
-from tuneops.datasets.problems import Problem, spell
+from tuneops.datasets.limits import ANY, VALIDATION_FREE, Limit, Limits
+from tuneops.datasets.problems import spell
+from tuneops.datasets.repeats import Repeats
+from tuneops.datasets.scan import PLACES_SHOWN, Scan, Tally
+from tuneops.datasets.tokens import TokenEstimate, Tokens
 from tuneops.diagnostics import Diagnostic, Severity, SourceRef, sort_key
 
-PLACES_SHOWN = 3
-CHARACTERS_PER_TOKEN = 4
-"""A guess within some 30 percent: there is no tokenizer without asking the service."""
-
-COMPARED_LIMIT = 500_000
-"""How many lines are remembered to find duplicates: memory stays flat past it."""
-
-_BOM = b"\xef\xbb\xbf"
-_MAGIC = (
-    (b"\x1f\x8b", "gzip data"),
-    (b"PAR1", "a Parquet file"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"BZh", "bzip2 data"),
-    (b"\x28\xb5\x2f\xfd", "zstd data"),
-    (b"\xff\xfe", "UTF-16 text"),
-    (b"\xfe\xff", "UTF-16 text"),
-    (b"%PDF", "a PDF file"),
-)
+DUPLICATES_PERCENT = 5
+"""Up to this share of its examples a file may repeat itself without a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSummary:
-    """What a dataset amounts to. Tokens are of one pass over it, by a guess from its characters.
+    """What a dataset amounts to. Tokens are of one pass over it, as `tokens.SOURCE` says.
 
-    The prompt of a preference example counts twice, as it is billed (Google's page on preference
-    tuning). `duplicates` counts lines that repeat one of the first `COMPARED_LIMIT`.
+    `dropped` counts examples that the service would leave out, `duplicates` lines that repeat
+    another, `multimodal` examples with files in them.
     """
 
+    size: int
+    lines: int
     examples: int
-    characters: int
-    tokens_estimate: int
+    multimodal: int
+    tokens: Tokens
     duplicates: int
+    dropped: int
+
+    @property
+    def estimate(self) -> TokenEstimate:
+        """What one pass over the file bills."""
+        return TokenEstimate(examples=self.examples, tokens=self.tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """The findings, in the order of the file, and the summary."""
+    """The findings, in the order of the file, the summary, and what other files compare with."""
 
+    path: str
     findings: tuple[Diagnostic, ...]
     summary: DatasetSummary
+    repeats: Repeats
 
 
-def check(stream: BinaryIO, *, path: str, method: Method) -> Checked:
+def check(blocks: Iterable[bytes], *, path: str, method: Method, limits: Limits = ANY) -> Checked:
     """Check a file's form for a method; `path` is what the findings call it."""
-    return _Check(path=path, method=method).run(stream)
+    scan = Scan(method=method, limits=limits)
+    scan.read(blocks)
+    return judge(scan, path)
 
 
-@dataclass(slots=True)
-class _Tally:
-    first: list[tuple[int, int, Problem]] = field(default_factory=list)
-    count: int = 0
+def judge(scan: Scan, path: str) -> Checked:
+    """Say what the findings of a pass come to, for the file as a whole."""
+    duplicates = scan.repeats.count()
+    return Checked(
+        path=path,
+        findings=tuple(sorted(_findings(scan, path, duplicates), key=sort_key)),
+        summary=DatasetSummary(
+            size=scan.size,
+            lines=scan.lines,
+            examples=scan.examples,
+            multimodal=scan.multimodal,
+            tokens=scan.tokens,
+            duplicates=duplicates,
+            dropped=scan.dropped,
+        ),
+        repeats=scan.repeats,
+    )
 
 
-@dataclass(slots=True, kw_only=True)
-class _Check:
-    path: str
-    method: Method
-    lines: int = 0
-    examples: int = 0
-    characters: int = 0
-    tokens: int = 0
-    duplicates: int = 0
-    duplicated_at: list[int] = field(default_factory=list)
-    tallies: dict[str, _Tally] = field(default_factory=dict)
-    seen: set[bytes] = field(default_factory=set)
-    findings: list[Diagnostic] = field(default_factory=list)
+def check_validation(
+    training: Checked, validation: Checked, limits: Limits
+) -> tuple[Diagnostic, ...]:
+    """What is wrong with a validation set beside its training set, and not with itself."""
+    return tuple(_beside(training, validation, limits))
 
-    def run(self, stream: BinaryIO) -> Checked:
-        for line in read_lines(stream):
-            self.lines = line.number
-            read = self._unmarked(line)
-            if read.blank:
-                continue
-            other = _other_format(read) if not self.examples else None
-            if other is not None:
-                self._say("dataset-format", f"this is {other}, not one JSON object on each line")
-                return self._checked()
-            self.examples += 1
-            self._look_for_duplicate(read)
-            self._look_at(read)
-        if not self.examples:
-            self._say("dataset-empty", "there are no examples in it")
-        return self._checked()
 
-    def _unmarked(self, line: Line) -> Line:
-        if line.number != 1 or line.content is None or not line.content.startswith(_BOM):
-            return line
-        self._say("dataset-bom", "the file begins with a byte order mark", Severity.WARNING)
-        start, content = line.start.removeprefix(_BOM), line.content.removeprefix(_BOM)
-        return replace(line, start=start, content=content)
-
-    def _look_at(self, line: Line) -> None:
-        text = ""
-        try:
-            text = read_text(line)
-            example = read_example(text, ended=line.ended)
-        except Unreadable as error:
-            self._count(line, text, error.problem)
-            return
-        self._weigh(example)
-        kinds = set()
-        for problem in problems(example, self.method):
-            if problem.kind not in kinds:
-                kinds.add(problem.kind)
-                self._count(line, text, problem)
-
-    def _weigh(self, example: Mapping[str, Any]) -> None:
-        turns, answers = texts(example)
-        self.characters += turns + answers
-        billed = turns * 2 + answers if self.method is Method.PREFERENCE else turns
-        self.tokens += -(-billed // CHARACTERS_PER_TOKEN)
-
-    def _look_for_duplicate(self, line: Line) -> None:
-        if line.content is None:
-            return
-        mark = hashlib.blake2b(line.content, digest_size=12).digest()
-        if mark in self.seen:
-            self.duplicates += 1
-            if len(self.duplicated_at) < PLACES_SHOWN:
-                self.duplicated_at.append(line.number)
-        elif len(self.seen) < COMPARED_LIMIT:
-            self.seen.add(mark)
-
-    def _count(self, line: Line, text: str, problem: Problem) -> None:
-        tally = self.tallies.setdefault(problem.kind, _Tally())
-        tally.count += 1
-        if len(tally.first) < PLACES_SHOWN:
-            column = column_of(text, problem.path) if problem.path else problem.column
-            tally.first.append((line.number, column, problem))
-
-    def _say(self, code: str, message: str, severity: Severity = Severity.ERROR) -> None:
-        where = SourceRef(path=self.path, line=1, column=1)
-        self.findings.append(Diagnostic(code=code, message=message, where=where, severity=severity))
-
-    def _checked(self) -> Checked:
-        for tally in self.tallies.values():
-            self.findings.extend(self._found(tally))
-        if self.duplicates:
-            self.findings.append(self._duplicated())
-        return Checked(
-            findings=tuple(sorted(self.findings, key=sort_key)),
-            summary=DatasetSummary(
-                examples=self.examples,
-                characters=self.characters,
-                tokens_estimate=self.tokens,
-                duplicates=self.duplicates,
-            ),
-        )
-
-    def _found(self, tally: _Tally) -> list[Diagnostic]:
-        found = []
-        for index, (number, column, problem) in enumerate(tally.first):
-            notes = [spell(problem.path)] if problem.path else []
-            if index == 0 and tally.count > 1:
-                notes.append(self._counted(tally.count, [place[0] for place in tally.first]))
-            found.append(
-                Diagnostic(
-                    code=problem.code,
-                    message=problem.message,
-                    where=SourceRef(path=self.path, line=number, column=column),
-                    notes=("; ".join(notes),) if notes else (),
-                    help=problem.help,
-                    severity=problem.severity,
-                )
-            )
-        return found
-
-    def _duplicated(self) -> Diagnostic:
-        return Diagnostic(
-            code="dataset-duplicates",
-            message="the same example again",
-            where=SourceRef(path=self.path, line=self.duplicated_at[0], column=1),
-            notes=(self._counted(self.duplicates, self.duplicated_at),),
+def _findings(scan: Scan, path: str, duplicates: int) -> Iterator[Diagnostic]:
+    if scan.marked:
+        message = "the file begins with a byte order mark"
+        yield _finding("dataset-bom", message, path, severity=Severity.WARNING)
+    if scan.format is not None:
+        message = f"this is {scan.format}, not one JSON object on each line"
+        yield _finding("dataset-format", message, path)
+        return
+    if not scan.examples:
+        yield _finding("dataset-empty", "there are no examples in it", path)
+    for tally in scan.tallies.values():
+        yield from _tallied(tally, path, scan.lines)
+    yield from _over(scan, path)
+    if duplicates * 100 > scan.examples * DUPLICATES_PERCENT:
+        yield _duplicated(scan, path, duplicates)
+    if len(scan.video) > 1:
+        words = ", ".join(sorted(name or "none" for name in scan.video))
+        yield _finding(
+            "dataset-media",
+            f"lines with a video have different resolutions: {words}",
+            path,
+            help="before Gemini 3 one `mediaResolution` must hold for all of training and "
+            "validation",
             severity=Severity.WARNING,
         )
 
-    def _counted(self, count: int, first: list[int]) -> str:
-        places = ", ".join(str(number) for number in first)
-        more = ", …" if count > len(first) else ""
-        verb = "has" if count == 1 else "have"
-        return f"{count:,} of {self.lines:,} lines {verb} this problem ({places}{more})"
+
+def _over(scan: Scan, path: str) -> Iterator[Diagnostic]:
+    limits = scan.limits
+    lost = limits.dropped_percent
+    if scan.dropped * 100 > scan.examples * lost.most:
+        what = f"{_of(scan.dropped, scan.examples)} would be dropped"
+        yield _limit(f"{what}; a job with more than {lost.most}% dropped fails", path, lost)
+    for count, limit, what in (
+        (scan.examples, limits.examples, "examples"),
+        (scan.multimodal, limits.multimodal_examples, "examples with files"),
+        (scan.size, limits.size, "bytes"),
+    ):
+        if limit is not None and count > limit.most:
+            yield _limit(f"{count:,} {what}; at most {limit.most:,}", path, limit)
 
 
-def _other_format(line: Line) -> str | None:
-    """Say what a file is, from its first line that is not blank, when it is not JSON lines."""
-    for magic, name in _MAGIC:
-        if line.start.startswith(magic):
-            return name
-    text = line.start.strip() if line.content is None else line.content.strip()
-    if text.startswith(b"["):
-        return "a JSON array"
-    if text == b"{":
-        return "one JSON object spread over lines"
-    separators = any(separator in text for separator in (b",", b";", b"\t"))
-    if separators and b"{" not in text:
-        return "a table (CSV)"
-    return None
+def _beside(training: Checked, validation: Checked, limits: Limits) -> Iterator[Diagnostic]:
+    path, many = validation.path, validation.summary.examples
+    most, share, trained = (
+        limits.validation_examples,
+        limits.validation_percent,
+        training.summary.examples,
+    )
+    if most is not None and many > most.most:
+        yield _limit(f"{many:,} examples; at most {most.most:,} to validate with", path, most)
+    elif share is not None and many > VALIDATION_FREE and many * 100 > trained * share.most:
+        yield _limit(
+            f"{many:,} examples; beyond {VALIDATION_FREE:,} a validation set has at most "
+            f"{share.most}% of the {trained:,} training examples",
+            path,
+            share,
+        )
+    if common := validation.repeats.common(training.repeats):
+        yield _finding(
+            "dataset-overlap",
+            f"{_of(common, many)} {'is' if common == 1 else 'are'} in the training data, too",
+            path,
+            notes=(f"the training data is {training.path}",),
+            help="checked on what it was trained on, a model looks better than it is",
+            severity=Severity.WARNING,
+        )
+
+
+def _limit(message: str, path: str, limit: Limit) -> Diagnostic:
+    note = f"by {limit.source}"
+    if not limit.confirmed:
+        note += "; not confirmed against the service, so it stops nothing"
+    return _finding("dataset-limit", message, path, notes=(note,), severity=limit.severity)
+
+
+def _duplicated(scan: Scan, path: str, duplicates: int) -> Diagnostic:
+    pairs = ", ".join(f"{again} as {before}" for again, before in scan.repeats.places)
+    more = ", …" if duplicates > len(scan.repeats.places) else ""
+    verb = "repeats" if duplicates == 1 else "repeat"
+    return _finding(
+        "dataset-duplicates",
+        f"{_of(duplicates, scan.examples)} {verb} another, byte for byte",
+        path,
+        line=scan.repeats.places[0][0] if scan.repeats.places else 1,
+        notes=(f"lines {pairs}{more}",) if pairs else (),
+        help="the model sees them more often than the rest; leave them out if that is not meant",
+        severity=Severity.WARNING,
+    )
+
+
+def _of(some: int, every: int) -> str:
+    return f"{some:,} of {every:,} examples"
+
+
+def _tallied(tally: Tally, path: str, lines: int) -> Iterator[Diagnostic]:
+    for index, (number, column, problem) in enumerate(tally.first):
+        notes = [spell(problem.path)] if problem.path else []
+        if index == 0 and tally.count > 1:
+            notes.append(_counted(tally, lines))
+        yield Diagnostic(
+            code=problem.code,
+            message=problem.message,
+            where=SourceRef(path=path, line=number, column=column),
+            notes=("; ".join(notes),) if notes else (),
+            help=problem.help.replace("FILE", path) if problem.help else None,
+            severity=problem.severity,
+        )
+
+
+def _counted(tally: Tally, lines: int) -> str:
+    places = ", ".join(str(place[0]) for place in tally.first)
+    more = ", …" if tally.count > PLACES_SHOWN else ""
+    return f"{tally.count:,} of {lines:,} lines have this problem ({places}{more})"
+
+
+def _finding(
+    code: str,
+    message: str,
+    path: str,
+    *,
+    line: int = 1,
+    notes: tuple[str, ...] = (),
+    help: str | None = None,
+    severity: Severity = Severity.ERROR,
+) -> Diagnostic:
+    where = SourceRef(path=path, line=line, column=1)
+    return Diagnostic(
+        code=code, message=message, where=where, notes=notes, help=help, severity=severity
+    )

@@ -1,42 +1,44 @@
 """The form of one example, after its method: what the service could not train on.
 
 Sources: Google's pages on preparing supervised, function-calling and preference data. Both
-spellings of a field are accepted, as by every Google API.
+spellings of a field are accepted, as by every Google API; both at once are not.
 """
 
-import json
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from tuneops.core.recipe import Method
+from tuneops.datasets.formats import FORMATS
+from tuneops.datasets.parts import either, kinds, part_problems, unknown_keys
 from tuneops.datasets.problems import Path, Problem, shown
 from tuneops.diagnostics import Severity
 
-_PART_KEYS = {
-    "text": "text",
-    "fileData": "file",
-    "file_data": "file",
-    "inlineData": "inline",
-    "inline_data": "inline",
-    "functionCall": "call",
-    "function_call": "call",
-    "functionResponse": "response",
-    "function_response": "response",
+_KEYS = {
+    "contents",
+    "systemInstruction",
+    "system_instruction",
+    "tools",
+    "toolConfig",
+    "tool_config",
+    "generationConfig",
+    "generation_config",
+    "labels",
+    "completions",
 }
-
-_OTHER_FORMATS = (
-    ("messages", "the chat format of other services", "each message is a turn of `contents`"),
-    ("input_text", "the format of PaLM models", "both texts are turns of `contents`"),
-    ("prompt", "a prompt/completion format", "both texts are turns of `contents`"),
-    ("chosen", "the preference format of other services", "both answers are `completions`"),
-)
-
+_TURN_KEYS = {"role", "parts"}
+_COMPLETION_KEYS = {"score", "completion"}
+_RESOLUTIONS = {
+    "MEDIA_RESOLUTION_UNSPECIFIED",
+    "MEDIA_RESOLUTION_LOW",
+    "MEDIA_RESOLUTION_MEDIUM",
+    "MEDIA_RESOLUTION_HIGH",
+}
+_MENDS = "`tuneops data convert FILE` mends it"
 _ROLE_HELP = {
-    "assistant": "the model's turns have the role `model`",
-    "system": "put it into `systemInstruction`, outside `contents`",
+    "assistant": f"the model's turns have the role `model`; {_MENDS}",
+    "system": f"what the system says is the `systemInstruction`; {_MENDS}",
 }
-
-_URI_SCHEMES = ("gs://", "https://", "http://")
 
 
 def problems(example: Mapping[str, Any], method: Method) -> Iterator[Problem]:
@@ -44,8 +46,11 @@ def problems(example: Mapping[str, Any], method: Method) -> Iterator[Problem]:
     if "contents" not in example:
         yield _foreign(example)
         return
-    yield from _instruction(example)
+    yield from unknown_keys(example, _KEYS, (), "an example")
+    yield from _instruction(example, method)
     yield from _turns(example["contents"], method)
+    yield from _tools(example)
+    yield from _resolution(example)
     if method is Method.PREFERENCE:
         yield from _completions(example.get("completions"))
     elif "completions" in example:
@@ -56,35 +61,40 @@ def problems(example: Mapping[str, Any], method: Method) -> Iterator[Problem]:
         )
 
 
-def texts(example: Mapping[str, Any]) -> tuple[int, int]:
-    """The characters of an example that are trained on or read: its turns, and its completions."""
-    instruction = example.get("systemInstruction", example.get("system_instruction"))
-    turns = _characters(instruction)
-    turns += sum(_characters(turn) for turn in _list(example.get("contents")))
-    answers = sum(
-        _characters(completion.get("completion"))
-        for completion in _list(example.get("completions"))
-        if isinstance(completion, dict)
-    )
-    return turns, answers
-
-
 def _foreign(example: Mapping[str, Any]) -> Problem:
-    for key, name, advice in _OTHER_FORMATS:
-        if key in example:
+    for found in FORMATS:
+        if found.matches(example):
             return Problem(
-                kind=f"format-{key}",
-                message=f"`{key}` belongs to {name}; tuning needs `contents`",
-                path=(key,),
-                help=advice,
+                kind=f"format-{found.key}",
+                message=f"`{found.key}` belongs to {found.name}; tuning needs `contents`",
+                path=(found.key,),
+                help="`tuneops data convert FILE` writes a corrected copy",
             )
-    return Problem(kind="no-contents", message="the example has no `contents`")
+    near = get_close_matches("contents", [key[:40] for key in example], n=1, cutoff=0.7)
+    return Problem(
+        kind="no-contents",
+        message="the example has no `contents`",
+        help=f"is {shown(near[0])} meant to be it?" if near else None,
+    )
 
 
-def _instruction(example: Mapping[str, Any]) -> Iterator[Problem]:
-    for key in ("systemInstruction", "system_instruction"):
-        if key in example:
+def _instruction(example: Mapping[str, Any], method: Method) -> Iterator[Problem]:
+    given = [key for key in ("systemInstruction", "system_instruction") if key in example]
+    if len(given) > 1:
+        yield _both("systemInstruction", "system_instruction", (given[1],))
+    for key in given:
+        if example[key] is not None:
             yield from _content(example[key], (key,))
+            if method is Method.PREFERENCE:
+                yield from _text_only(example[key], (key,))
+
+
+def _both(camel: str, snake: str, path: Path) -> Problem:
+    return Problem(
+        kind=f"both-{camel}",
+        message=f"`{camel}` and `{snake}` are one field in two spellings; give one",
+        path=path,
+    )
 
 
 def _turns(contents: object, method: Method) -> Iterator[Problem]:
@@ -111,16 +121,15 @@ def _turns(contents: object, method: Method) -> Iterator[Problem]:
                 severity=Severity.WARNING,
             )
         before = role
-    if method is Method.PREFERENCE:
-        yield from _images(contents)
+        if method is Method.PREFERENCE:
+            yield from _text_only(turn, path)
     yield from _last_turn(contents, method)
 
 
 def _role_fits(turn: Mapping[str, Any]) -> bool:
     role = turn.get("role")
     if role in (None, "function"):  # as official function-calling examples have it
-        kinds = {kind for part in _list(turn.get("parts")) for kind in _kinds(part)}
-        return kinds == {"response"}
+        return {kind for part in _list(turn.get("parts")) for kind in kinds(part)} == {"response"}
     return role in ("user", "model")
 
 
@@ -137,15 +146,17 @@ def _bad_role(role: object, path: Path) -> Problem:
 
 def _last_turn(contents: list[Any], method: Method) -> Iterator[Problem]:
     last = contents[-1]
-    role = last.get("role") if isinstance(last, dict) else None
+    if not isinstance(last, dict) or not _role_fits(last):
+        return  # that is said already
     path: Path = ("contents", len(contents) - 1)
-    if method is Method.SUPERVISED and role == "user":
+    role = last.get("role") or "a function"
+    if method is Method.SUPERVISED and role != "model":
         yield Problem(
             kind="last-turn",
-            message="the last turn is by `user`: there is no answer to learn",
+            message=f"the last turn is by `{role}`: there is no answer to learn",
             path=path,
         )
-    if method is Method.PREFERENCE and role == "model":
+    if method is Method.PREFERENCE and role != "user":
         yield Problem(
             kind="last-turn",
             message="the last turn of `contents` must be by `user`; answers are `completions`",
@@ -153,16 +164,73 @@ def _last_turn(contents: list[Any], method: Method) -> Iterator[Problem]:
         )
 
 
-def _images(contents: list[Any]) -> Iterator[Problem]:
-    for index, turn in enumerate(contents):
-        parts = _list(turn.get("parts")) if isinstance(turn, dict) else []
-        for at, part in enumerate(parts):
-            if _kinds(part) & {"file", "inline"}:
-                yield Problem(
-                    kind="media",
-                    message="preference examples hold text only",
-                    path=("contents", index, "parts", at),
-                )
+def _text_only(turn: object, path: Path) -> Iterator[Problem]:
+    for at, part in enumerate(_list(turn.get("parts")) if isinstance(turn, dict) else []):
+        if kinds(part) - {"text"}:
+            yield Problem(
+                kind="media",
+                message="preference examples hold text only",
+                path=(*path, "parts", at),
+            )
+
+
+def _tools(example: Mapping[str, Any]) -> Iterator[Problem]:
+    tools = example.get("tools")
+    if tools is None:
+        return
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        yield Problem(
+            kind="tools",
+            message=f"`tools` must be a list of objects, not {shown(tools)}",
+            path=("tools",),
+        )
+        return
+    declared = {
+        declaration.get("name")
+        for tool in tools
+        for declaration in _list(either(tool, "functionDeclarations", "function_declarations"))
+        if isinstance(declaration, dict) and isinstance(declaration.get("name"), str)
+    }
+    for path, name in _calls(example):
+        if name not in declared:
+            yield Problem(
+                kind="undeclared",
+                message=f"the function {shown(name)} is called, but `tools` does not declare it",
+                path=path,
+                code="dataset-tools",
+                severity=Severity.WARNING,
+            )
+
+
+def _calls(example: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    for index, turn in enumerate(_list(example["contents"])):
+        for at, part in enumerate(_list(turn.get("parts")) if isinstance(turn, dict) else []):
+            call = either(part, "functionCall", "function_call") if isinstance(part, dict) else None
+            if isinstance(call, dict) and isinstance(call.get("name"), str):
+                yield ("contents", index, "parts", at), call["name"]
+
+
+def _resolution(example: Mapping[str, Any]) -> Iterator[Problem]:
+    config = either(example, "generationConfig", "generation_config")
+    if config is None:
+        return
+    if not isinstance(config, dict):
+        yield Problem(
+            kind="config",
+            message=f"`generationConfig` must be an object, not {shown(config)}",
+            path=("generationConfig",),
+        )
+        return
+    value = either(config, "mediaResolution", "media_resolution")
+    if value is not None and (not isinstance(value, str) or value not in _RESOLUTIONS):
+        yield Problem(
+            kind="resolution",
+            message=f"{shown(value)} is no resolution of media",
+            path=("generationConfig", "mediaResolution"),
+            code="dataset-media",
+            help="MEDIA_RESOLUTION_LOW, MEDIA_RESOLUTION_MEDIUM or MEDIA_RESOLUTION_HIGH",
+            severity=Severity.WARNING,
+        )
 
 
 def _completions(completions: object) -> Iterator[Problem]:
@@ -184,7 +252,9 @@ def _completions(completions: object) -> Iterator[Problem]:
                 kind="completion", message="each completion is `score` and `completion`", path=path
             )
             continue
+        yield from unknown_keys(completion, _COMPLETION_KEYS, path, "a completion")
         yield from _content(turn, (*path, "completion"))
+        yield from _text_only(turn, (*path, "completion"))
         if turn.get("role") != "model":
             yield Problem(
                 kind="completion-role",
@@ -218,6 +288,7 @@ def _content(turn: object, path: Path) -> Iterator[Problem]:
             kind="turn", message=f"a turn must be an object, not {shown(turn)}", path=path
         )
         return
+    yield from unknown_keys(turn, _TURN_KEYS, path, "a turn")
     parts = turn.get("parts")
     if not isinstance(parts, list) or not parts:
         yield Problem(
@@ -229,59 +300,7 @@ def _content(turn: object, path: Path) -> Iterator[Problem]:
         )
         return
     for index, part in enumerate(parts):
-        yield from _part(part, (*path, "parts", index))
-
-
-def _part(part: object, path: Path) -> Iterator[Problem]:
-    if not isinstance(part, dict) or not _kinds(part):
-        yield Problem(
-            kind="part",
-            message="a part needs `text`, `fileData`, `functionCall` or `functionResponse`",
-            path=path,
-        )
-        return
-    for key, value in part.items():
-        match _PART_KEYS.get(key):
-            case "text" if not isinstance(value, str):
-                yield Problem(
-                    kind="text",
-                    message=f"`text` must be text, not {shown(value)}",
-                    path=(*path, key),
-                )
-            case "file":
-                yield from _file(value, (*path, key))
-
-
-def _file(value: object, path: Path) -> Iterator[Problem]:
-    fields = value if isinstance(value, dict) else {}
-    uri = fields.get("fileUri", fields.get("file_uri"))
-    if not isinstance(uri, str) or not uri.startswith(_URI_SCHEMES):
-        yield Problem(
-            kind="file-uri",
-            message=f"`fileUri` must be a gs:// or https:// address, not {shown(uri)}",
-            path=(*path, "fileUri"),
-        )
-    if not isinstance(fields.get("mimeType", fields.get("mime_type")), str):
-        yield Problem(kind="mime-type", message="`fileData` needs a `mimeType`", path=path)
-
-
-def _kinds(part: object) -> set[str]:
-    if not isinstance(part, dict):
-        return set()
-    return {kind for key, kind in _PART_KEYS.items() if key in part}
-
-
-def _characters(turn: object) -> int:
-    parts = _list(turn.get("parts")) if isinstance(turn, dict) else []
-    count = 0
-    for part in parts:
-        for key, value in part.items() if isinstance(part, dict) else ():
-            match _PART_KEYS.get(key):
-                case "text" if isinstance(value, str):
-                    count += len(value)
-                case "call" | "response":
-                    count += len(json.dumps(value, ensure_ascii=False))
-    return count
+        yield from part_problems(part, (*path, "parts", index))
 
 
 def _empty_or(value: object) -> str:

@@ -8,6 +8,7 @@ from tuneops.spec.parse import Document, parse
 from tuneops.spec.project import gather, kind_of, sorted_by_kind
 from tuneops.spec.resolve import Resolution, resolve
 from tuneops.spec.rules import check
+from tuneops.spec.rules.data import data_uses
 from tuneops.spec.suppose import suppose
 from tuneops.spec.text import SourceText
 
@@ -54,6 +55,7 @@ def load(
         environment=choice.environment,
         environments=choice.environments,
         default_environment=choice.default,
+        data=tuple(data_uses(project)),
         models=project.models,
     )
 

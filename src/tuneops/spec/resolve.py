@@ -22,7 +22,7 @@ from tuneops.core.recipe import BaseModel, HyperParameters, Method
 from tuneops.diagnostics import Diagnostic
 from tuneops.spec.evaluation import as_json
 from tuneops.spec.project import Draft, Project
-from tuneops.spec.rules.data import TRAINING, VALIDATION, dataset
+from tuneops.spec.rules.data import TRAINING, VALIDATION, DataUse, dataset
 from tuneops.spec.rules.evaluations import evaluation
 from tuneops.spec.rules.sources import method, training
 from tuneops.spec.schema import PreferenceHyperParameters, TuningJobSpec
@@ -41,6 +41,8 @@ class Resolution:
     environment: str | None
     environments: tuple[str, ...]
     default_environment: str | None
+    data: tuple[DataUse, ...] = ()
+    """The datasets of every job that says so far what they are, though others are in error."""
     models: Table = field(default_factory=table)
     """The model table, with the workspace's own rows."""
 

@@ -7,12 +7,17 @@ import pytest
 
 from tuneops.core.recipe import Method
 from tuneops.datasets.checks import Checked, check
+from tuneops.datasets.files import blocks
 from tuneops.diagnostics import Diagnostic, Severity
 
 PATH = "data/x.jsonl"
 USER = {"role": "user", "parts": [{"text": "Where is it?"}]}
 MODEL = {"role": "model", "parts": [{"text": "There."}]}
 GOOD = {"contents": [USER, MODEL]}
+
+
+def said(number: int) -> dict[str, object]:
+    return {"role": "user", "parts": [{"text": f"Where is number {number}?"}]}
 
 
 def answer(score: object, text: str = "Yes.", role: str = "model") -> dict[str, object]:
@@ -23,7 +28,7 @@ PAIR = {"contents": [USER], "completions": [answer(1), answer(0, "No.")]}
 
 
 def run(content: bytes, method: Method = Method.SUPERVISED) -> Checked:
-    return check(io.BytesIO(content), path=PATH, method=method)
+    return check([content], path=PATH, method=method)
 
 
 def lines(*examples: object) -> bytes:
@@ -60,7 +65,7 @@ VALID = [
             {"parts": [{"functionResponse": {"name": "stock", "response": {"n": 1}}}]},
             MODEL,
         ],
-        "tools": [{"functionDeclarations": []}],
+        "tools": [{"functionDeclarations": [{"name": "stock"}]}],
     },
 ]
 
@@ -102,9 +107,9 @@ WRONG_LINES = [
     (b'{"contents": [{"role": "model", "parts": []}]}', 42, "not an empty one"),
     (b'{"contents": [{"role": "model", "parts": [{}]}]}', 43, "a part needs"),
     (b'{"contents": [{"role": "model", "parts": [{"text": 1}]}]}', 52, "`text` must be text"),
-    (b'{"contents": [{"role": "assistant", "parts": [{"text": ""}]}]}', 24, "not `assistant`"),
-    (b'{"contents": [{"parts": [{"text": ""}]}]}', 15, "the turn has no `role`"),
-    (b'{"contents": [{"role": "user", "parts": [{"text": ""}]}]}', 15, "no answer to learn"),
+    (b'{"contents": [{"role": "assistant", "parts": [{"text": "x"}]}]}', 24, "not `assistant`"),
+    (b'{"contents": [{"parts": [{"text": "x"}]}]}', 15, "the turn has no `role`"),
+    (b'{"contents": [{"role": "user", "parts": [{"text": "x"}]}]}', 15, "no answer to learn"),
 ]
 
 
@@ -127,7 +132,12 @@ def test_wrong_lines_have_a_place(line: bytes, column: int | None, words: str) -
         ({"chosen": "x", "rejected": "y"}, "preference format of other services"),
         (PAIR | {"contents": [USER, MODEL]}, "but the job's method is supervised"),
         (
-            {"contents": [{"role": "user", "parts": [{"fileData": {"mimeType": "a/b"}}]}, MODEL]},
+            {
+                "contents": [
+                    {"role": "user", "parts": [{"fileData": {"mimeType": "image/png"}}]},
+                    MODEL,
+                ]
+            },
             "`fileUri` must be",
         ),
         (
@@ -161,7 +171,7 @@ def test_other_formats_are_named(example: object, words: str) -> None:
                 "contents": [
                     {
                         "role": "user",
-                        "parts": [{"fileData": {"mimeType": "a", "fileUri": "gs://b/x"}}],
+                        "parts": [{"fileData": {"mimeType": "image/png", "fileUri": "gs://b/x"}}],
                     }
                 ],
                 "completions": PAIR["completions"],
@@ -215,14 +225,15 @@ def test_a_last_line_that_is_cut_off(cut: int) -> None:
 
 
 def test_three_places_and_a_count() -> None:
-    wrong = [{"contents": [USER, {**MODEL, "role": "assistant", "n": n}]} for n in range(4)]
-    found = run(lines(GOOD, *wrong, *({**GOOD, "n": n} for n in range(1200))))
+    wrong = [{"contents": [said(n), {**MODEL, "role": "assistant"}]} for n in range(4)]
+    found = run(lines(GOOD, *wrong, *({"contents": [said(n), MODEL]} for n in range(1200))))
     assert [item.where and item.where.line for item in found.findings] == [2, 3, 4]
     assert found.findings[0].notes == (
         "contents[1].role; 4 of 1,205 lines have this problem (2, 3, 4, …)",
     )
     assert found.findings[1].notes == ("contents[1].role",)
-    assert found.findings[0].help == "the model's turns have the role `model`"
+    help = "the model's turns have the role `model`; `tuneops data convert data/x.jsonl` mends it"
+    assert found.findings[0].help == help
     assert found.summary.examples == 1205
 
 
@@ -231,14 +242,15 @@ def test_duplicates_and_repeated_roles_are_warnings() -> None:
     found = run(lines(GOOD, GOOD, twice, GOOD))
     assert {item.severity for item in found.findings} == {Severity.WARNING}
     assert [item.code for item in found.findings] == ["dataset-duplicates", "dataset-turns"]
-    assert found.findings[0].notes == ("2 of 4 lines have this problem (2, 4)",)
+    assert found.findings[0].message == "2 of 4 examples repeat another, byte for byte"
+    assert found.findings[0].notes == ("lines 2 as 1, 4 as 1",)
     assert found.summary.duplicates == 2
 
 
 def test_tokens_are_a_quarter_of_the_characters() -> None:
-    assert run(lines(GOOD)).summary.tokens_estimate == 5  # 12 + 6 characters
+    assert run(lines(GOOD)).summary.tokens.likely == 5  # 12 + 6 characters
     # a preference prompt is billed twice: 12 * 2 + 4 + 3
-    assert run(lines(PAIR), Method.PREFERENCE).summary.tokens_estimate == 8
+    assert run(lines(PAIR), Method.PREFERENCE).summary.tokens.likely == 8
 
 
 class _Endless(io.RawIOBase):
@@ -269,7 +281,7 @@ def test_a_line_of_300_mb_leaves_memory_flat() -> None:
     tracemalloc.start()
     try:
         stream = io.BufferedReader(_Endless(chunks()))
-        found = check(stream, path=PATH, method=Method.SUPERVISED)
+        found = check(blocks(stream), path=PATH, method=Method.SUPERVISED)
         assert tracemalloc.get_traced_memory()[1] < 40_000_000
     finally:
         tracemalloc.stop()

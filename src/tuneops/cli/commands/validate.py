@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from tuneops.cli.appending import append
-from tuneops.cli.checking import check_data
+from tuneops.cli.checking import Depth, check_data
 from tuneops.cli.main import options
 from tuneops.cli.options import Command, summarized
 from tuneops.cli.project import Project, open_project
@@ -19,25 +19,25 @@ from tuneops.render.lines import Line, counted, fenced
 @summarized
 @click.option(
     "--data",
-    type=click.Choice(("none", "full")),
+    type=click.Choice(("none", "sample", "full")),
     default="full",
     show_default=True,
-    help="Whether to read the datasets, too.",
+    help="How much of each dataset to read: nothing, its head, or all of it.",
 )
 @click.pass_context
-def command(context: click.Context, /, data: str, **values: Any) -> int:
+def command(context: click.Context, /, data: Depth, **values: Any) -> int:
     """Check specs and datasets, offline: nothing is sent, nothing is written.
 
     \b
     Examples:
       tuneops validate
-      tuneops validate --data none
+      tuneops validate --data sample
       tuneops validate --format github
     """
     chosen = options(context, values)
     console = chosen.console
     project = open_project(chosen)
-    summaries, more = check_data(project) if data == "full" else ([], [])
+    summaries, more = check_data(project, depth=data)
     findings = tuple(sorted([*project.findings, *more], key=sort_key))
     code = 65 if has_errors(findings) else 0
     read = project.files + len(summaries)

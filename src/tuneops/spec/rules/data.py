@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from posixpath import dirname, normpath
 
+from tuneops.core.address import Address
 from tuneops.core.desired import DatasetRef
+from tuneops.core.recipe import Method
 from tuneops.diagnostics import Diagnostic, SourceRef
 from tuneops.spec.nodes import Scalar, find
 from tuneops.spec.project import Draft, Project
-from tuneops.spec.rules.sources import method_key, training
+from tuneops.spec.rules.sources import method, method_key, training
 
 TRAINING = "trainingDatasetUri"
 VALIDATION = "validationDatasetUri"
@@ -17,6 +19,17 @@ VALIDATION = "validationDatasetUri"
 _OBJECT = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/(?P<object>[^\s?#*\[\]]+)")
 _FORM = "`gs://bucket/object.jsonl`, or a `.jsonl` file named relative to this spec"
 _RESOURCE = re.compile(r"projects/[^/]+/locations/[^/]+/datasets/[^/]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataUse:
+    """The data of one job, for which method and, as far as the specs say, which base model."""
+
+    address: Address
+    method: Method
+    base_model: str | None
+    training: DatasetRef | None
+    validation: DatasetRef | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,20 @@ def _every(project: Project) -> Iterator[tuple[Draft, Scalar]]:
         for field in (TRAINING, VALIDATION):
             if node := _node(draft, field):
                 yield draft, node
+
+
+def data_uses(project: Project) -> Iterator[DataUse]:
+    """The data of every job, however much else is wrong with the project."""
+    for draft in project.enabled():
+        how = method(draft)
+        if how is not None:
+            yield DataUse(
+                address=draft.address,
+                method=how,
+                base_model=project.origin(draft).spec.base_model,
+                training=dataset(draft, TRAINING),
+                validation=dataset(draft, VALIDATION),
+            )
 
 
 def datasets_are_readable(project: Project) -> Iterator[Diagnostic]:

@@ -1,0 +1,112 @@
+"""Local files as blocks of bytes; a large one is read by two processes at once."""
+
+import multiprocessing
+import os
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+from tuneops.core.recipe import Method
+from tuneops.datasets.checks import Checked, judge
+from tuneops.datasets.limits import Limits
+from tuneops.datasets.scan import Scan
+from tuneops.diagnostics import Diagnostic, SourceRef
+from tuneops.errors import InputError
+
+BLOCK = 1 << 16
+"""Larger blocks are slower: their lines no longer lie in the processor's cache."""
+
+WORTH_TWO = 64 << 20
+"""A file of so many bytes is read by two processes, where there are two processors."""
+
+
+HEAD = 1 << 20
+"""So many bytes, to the end of a line, are the head of a file."""
+
+
+def blocks(stream: BinaryIO, most: int | None = None) -> Iterator[bytes]:
+    """A stream's bytes to its end, or at most so many of them."""
+    while most is None or most > 0:
+        block = stream.read(BLOCK if most is None else min(BLOCK, most))
+        if not block:
+            return
+        if most is not None:
+            most -= len(block)
+        yield block
+
+
+def open_file(path: Path, name: str | None = None) -> BinaryIO:
+    """Open a regular file for reading, by a link or not; InputError for anything else."""
+    name = name or str(path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise _refused("dataset-missing", f"dataset `{name}` does not exist", name) from None
+    except OSError as fault:
+        raise _refused(
+            "dataset-file", f"dataset `{name}` cannot be read: {fault.strerror}", name
+        ) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _refused("dataset-file", f"dataset `{name}` is not a regular file", name)
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def check_file(path: Path, *, name: str, method: Method, limits: Limits) -> Checked:
+    """Check a local file as `check` does; findings call it by its name."""
+    return judge(scan_file(path, name=name, scan=Scan(method=method, limits=limits)), name)
+
+
+def check_head(path: Path, *, name: str, method: Method, limits: Limits) -> Checked:
+    """Check the first lines of a local file, and count the others."""
+    scan = Scan(method=method, limits=limits)
+    with open_file(path, name) as stream:
+        end = _line_start(stream, HEAD)
+        stream.seek(0)
+        scan.read(blocks(stream, end))
+        scan.pass_over(blocks(stream))
+    return judge(scan, name)
+
+
+def scan_file(path: Path, *, name: str, scan: Scan) -> Scan:
+    """Let a scan read a whole file, with two processes where that is worth it."""
+    with open_file(path, name) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size < WORTH_TWO or (os.cpu_count() or 1) < 2:
+            scan.read(blocks(stream))
+            return scan
+        middle = _line_start(stream, size // 2)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        rest = Scan(method=scan.method, limits=scan.limits, measured=scan.sizes is not None)
+        later = pool.submit(_read_from, path, middle, rest)
+        with open_file(path, name) as stream:
+            scan.read(blocks(stream, middle))
+        if scan.format is None:
+            scan.join(later.result())
+    return scan
+
+
+def _read_from(path: Path, start: int, scan: Scan) -> Scan:
+    with open_file(path) as stream:
+        stream.seek(start)
+        scan.read(blocks(stream), start=False)
+    return scan
+
+
+def _line_start(stream: BinaryIO, near: int) -> int:
+    """Where the first line after a place begins, or the end of the file."""
+    at = near
+    stream.seek(near)
+    for block in blocks(stream):
+        found = block.find(b"\n")
+        if found >= 0:
+            return at + found + 1
+        at += len(block)
+    return at
+
+
+def _refused(code: str, message: str, name: str) -> InputError:
+    where = SourceRef(path=name, line=1, column=1)
+    return InputError((Diagnostic(code=code, message=message, where=where),))

@@ -1,0 +1,188 @@
+"""One part of a turn: text, a file, a function's call or its answer.
+
+Sources: Google's pages on preparing supervised data, on function calling and on each medium. Both
+spellings of a field are accepted, as by every Google API; both at once are not.
+"""
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tuneops.datasets.problems import Path, Problem, shown
+from tuneops.diagnostics import Severity
+
+KINDS = {
+    "text": "text",
+    "fileData": "file",
+    "file_data": "file",
+    "inlineData": "inline",
+    "inline_data": "inline",
+    "functionCall": "call",
+    "function_call": "call",
+    "functionResponse": "response",
+    "function_response": "response",
+}
+_BESIDE = {
+    "videoMetadata",
+    "video_metadata",
+    "mediaResolution",
+    "media_resolution",
+    "thought",
+    "thoughtSignature",
+    "thought_signature",
+}
+_URI_SCHEMES = ("gs://", "https://", "http://")
+_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
+_MEDIA = {
+    "image/": "image",
+    "video/": "video",
+    "audio/": "audio",
+    "application/pdf": "document",
+    "text/plain": "document",
+}
+_ENDINGS = {
+    ".png": "image", ".jpg": "image", ".jpeg": "image", ".webp": "image",
+    ".mp4": "video", ".mov": "video", ".webm": "video", ".avi": "video",
+    ".mp3": "audio", ".wav": "audio", ".flac": "audio", ".ogg": "audio", ".m4a": "audio",
+    ".pdf": "document",
+}  # fmt: skip
+
+
+def kinds(part: object) -> set[str]:
+    """What a part holds; nothing for what is no part."""
+    if not isinstance(part, dict):
+        return set()
+    return {kind for key, kind in KINDS.items() if key in part}
+
+
+def either(fields: Mapping[str, Any], camel: str, snake: str) -> Any:
+    """A field by either spelling, or None."""
+    return fields.get(camel, fields.get(snake))
+
+
+def medium(mime_type: str) -> str | None:
+    """The kind of media that a type names, or None."""
+    return next((kind for start, kind in _MEDIA.items() if mime_type.startswith(start)), None)
+
+
+def part_problems(part: object, path: Path) -> Iterator[Problem]:
+    """Everything that is wrong with one part."""
+    held = kinds(part)
+    if not isinstance(part, dict) or not held:
+        yield Problem(
+            kind="part",
+            message="a part needs `text`, `fileData`, `functionCall` or `functionResponse`",
+            path=path,
+        )
+        return
+    known = [key for key in part if key in KINDS]
+    if len(known) > 1:
+        words = " and ".join(f"`{key}`" for key in known[:3])
+        yield Problem(kind="two-in-one", message=f"a part holds one thing, not {words}", path=path)
+        return
+    yield from unknown_keys(part, KINDS.keys() | _BESIDE, path, "a part")
+    (key,) = known
+    value, inside = part[key], (*path, key)
+    match KINDS[key]:
+        case "text":
+            yield from _text(value, inside)
+        case "file":
+            yield from _file(value, inside)
+        case "inline":
+            yield from _inline(value, inside)
+        case "call":
+            yield from _function(value, inside, "args")
+        case "response":
+            yield from _function(value, inside, "response")
+
+
+def unknown_keys(
+    fields: Mapping[str, Any], known: set[str], path: Path, what: str
+) -> Iterator[Problem]:
+    """Warn of keys that no page of Google's speaks of: a misspelled one teaches nothing."""
+    for key in fields:
+        if key not in known:
+            yield Problem(
+                kind=f"key-{key[:40]}",
+                message=f"{shown(key)} is no documented field of {what}",
+                path=(*path, key),
+                code="dataset-key",
+                help="check the spelling; the service may ignore the field or refuse the line",
+                severity=Severity.WARNING,
+            )
+
+
+def _text(value: object, path: Path) -> Iterator[Problem]:
+    if not isinstance(value, str):
+        yield Problem(kind="text", message=f"`text` must be text, not {shown(value)}", path=path)
+    elif not value or value.isspace():
+        yield Problem(
+            kind="empty-text",
+            message="the text is empty" if not value else "the text is nothing but blanks",
+            path=path,
+            code="dataset-text",
+            severity=Severity.WARNING,
+        )
+
+
+def _file(value: object, path: Path) -> Iterator[Problem]:
+    fields = value if isinstance(value, dict) else {}
+    uri, mime_type = either(fields, "fileUri", "file_uri"), either(fields, "mimeType", "mime_type")
+    if not isinstance(uri, str) or not uri.startswith(_URI_SCHEMES):
+        yield Problem(
+            kind="file-uri",
+            message=f"`fileUri` must be a gs:// or https:// address, not {shown(uri)}",
+            path=(*path, "fileUri"),
+        )
+    if not isinstance(mime_type, str):
+        yield Problem(kind="mime-type", message="`fileData` needs a `mimeType`", path=path)
+    else:
+        yield from _mime_type(mime_type, uri, path)
+
+
+def _inline(value: object, path: Path) -> Iterator[Problem]:
+    fields = value if isinstance(value, dict) else {}
+    data, mime_type = fields.get("data"), either(fields, "mimeType", "mime_type")
+    if not isinstance(data, str) or not data or not _BASE64.issuperset(data.rstrip("=")):
+        yield Problem(
+            kind="inline-data",
+            message="`data` must be the file's bytes in base64",
+            path=(*path, "data"),
+        )
+    if not isinstance(mime_type, str):
+        yield Problem(kind="inline-type", message="`inlineData` needs a `mimeType`", path=path)
+    else:
+        yield from _mime_type(mime_type, None, path)
+
+
+def _mime_type(mime_type: str, uri: object, path: Path) -> Iterator[Problem]:
+    kind = medium(mime_type)
+    ending = posixpath.splitext(uri)[1].lower() if isinstance(uri, str) else ""
+    if kind is None:
+        message = f"{shown(mime_type)} is no type of image, video, audio or PDF"
+    elif _ENDINGS.get(ending, kind) != kind:
+        message = f"the file ends in `{ending}`, but its type is {shown(mime_type)}"
+    else:
+        return
+    yield Problem(
+        kind="media-type",
+        message=message,
+        path=(*path, "mimeType"),
+        code="dataset-media",
+        severity=Severity.WARNING,
+    )
+
+
+def _function(value: object, path: Path, content: str) -> Iterator[Problem]:
+    fields = value if isinstance(value, dict) else {}
+    if not isinstance(fields.get("name"), str) or not fields["name"]:
+        yield Problem(
+            kind="function-name", message=f"`{path[-1]}` needs the function's `name`", path=path
+        )
+    held = fields.get(content, {})
+    if not isinstance(held, dict):
+        yield Problem(
+            kind="function-content",
+            message=f"`{content}` must be an object, not {shown(held)}",
+            path=(*path, content),
+        )
