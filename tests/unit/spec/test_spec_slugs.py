@@ -10,8 +10,9 @@ SLUG = re.compile(
 )
 MARK = re.compile(r"^#(?:@\d+| *\^) ([a-z0-9-]+)$", re.MULTILINE)
 
-UNIT = {"not-utf8", "too-large"}
-"""Of bytes and sizes that no fixture can be written in; see test_spec_parse.py."""
+UNIT = {"not-utf8", "too-large", "what-if"}
+"""Of bytes, sizes and command lines that no fixture can hold; see test_spec_parse.py and
+test_suppose.py."""
 
 
 def test_every_slug_has_a_fixture() -> None:
