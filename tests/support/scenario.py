@@ -8,6 +8,9 @@
     seen            `bot/week week@was 2 RUNNING age=30h still=25h …`, `missing 2`,
                     `gone model 2`, `object b moved`, `object b gone`
 
+What a job's data turns out to be when it may have read it: `input=same`, `moved`, `gone`, or `late`
+(moved after the job ended); `read` is a job that shows what it counted in its data.
+
 A job in lock and seen is made for the spec of its address, as it was if there is a `was`. The
 number is the job's id; `-` is an intent whose job was not seen. `slots` limits concurrent jobs.
 """
@@ -37,10 +40,17 @@ from tests.support.builders import (
 from tuneops.core.desired import DeclaredJob, DesiredGraph, DesiredJob, Policy, Retry, Timeout
 from tuneops.core.labels import policy_words
 from tuneops.core.lock import Creation, Lock
-from tuneops.core.observed import JobState, Observed, ObservedJob
+from tuneops.core.observed import JobState, Observed, ObservedJob, SeenObject
 from tuneops.core.plan import Action, Change
 from tuneops.core.planner import make_plan
-from tuneops.core.recipe import AtEpoch, AtStep, CheckpointRule, Dataset, HyperParameters, WithId
+from tuneops.core.recipe import (
+    AtEpoch,
+    AtStep,
+    CheckpointRule,
+    Dataset,
+    HyperParameters,
+    WithId,
+)
 from tuneops.core.steps import CancelJob, ready_steps
 from tuneops.core.view import look
 
@@ -156,6 +166,7 @@ class _Cast:
     def __init__(self, story: Story) -> None:
         self.specs = _graph(story, "specs")
         self.was = _graph(story, "was")
+        self.inputs: dict[str, SeenObject | None] = {}
 
     def find(self, word: str) -> DesiredJob:
         address, _, when = word.partition("@")
@@ -177,6 +188,10 @@ class _Cast:
             changes["cancel_asked"] = True
         if "code" in options:
             changes["error"] = a_failure(int(options["code"]))
+        if "wrong" in options:
+            changes["wrong_bytes"] = True
+        if "read" in options:
+            changes["data_read"] = True
         if number == "-":
             changes["asked"] = NOON - _minutes(options["asked"])
             creation = a_creation(job, number=None, attempt=attempt, **changes)
@@ -205,11 +220,26 @@ class _Cast:
         job = self.find(place)
         attempt = int(options.get("attempt", 1))
         seen = an_observed_job(job, number=int(number), attempt=attempt, **changes)
+        if "read" in options:
+            seen = replace(seen, data_read=True)
+        if "input" in options:
+            self.inputs[seen.name] = _input(job, options["input"])
         if "nameless" in options:
             seen = replace(seen, ownership=None)
         if "other-settings" in options:
             seen = replace(seen, fields=replace(seen.fields, epoch_count=77))
         return seen
+
+
+def _input(job: DesiredJob, kind: str) -> SeenObject | None:
+    """What lies behind a job's data now; jobs of stories end an hour before they are looked at."""
+    if kind == "gone":
+        return None
+    there = job.recipe.training
+    if kind != "same":
+        there = replace(there, crc32c="AAAAAQ==")
+    written = NOON - timedelta(minutes=30 if kind == "late" else 90)
+    return SeenObject(dataset=there, created=written)
 
 
 def _lock(story: Story, cast: _Cast) -> Lock:
@@ -253,7 +283,13 @@ def _seen(story: Story, cast: _Cast, lock: Lock) -> Observed:
     versions = dict(an_observed(*recorded, *jobs).versions)
     for model in gone:
         versions[model_name(model).partition("@")[0]] = None
-    return an_observed(*jobs, missing=frozenset(missing), versions=versions, objects=objects)
+    return an_observed(
+        *jobs,
+        missing=frozenset(missing),
+        versions=versions,
+        objects=objects,
+        inputs=cast.inputs,
+    )
 
 
 def _short(name: str) -> str:

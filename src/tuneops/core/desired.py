@@ -182,6 +182,7 @@ class Declaration:
 class Pinned:
     """A dataset whose bytes are known: where the service will read it, and what it holds."""
 
+    __pydantic_config__ = SPELLING
     dataset: Dataset
     evidence: Evidence
     file: str | None = None

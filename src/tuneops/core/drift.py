@@ -7,7 +7,7 @@ from enum import StrEnum
 from tuneops.core.desired import DesiredGraph, ModelRef
 from tuneops.core.lock import Lock
 from tuneops.core.observed import JobState, ModelVersion, Observed
-from tuneops.core.recipe import Pretuned
+from tuneops.core.recipe import Evidence, Pretuned
 
 
 class DriftKind(StrEnum):
@@ -111,10 +111,12 @@ def _datasets(graph: DesiredGraph, observed: Observed) -> Iterator[Drift]:
                     expected=f"{pinned.dataset.uri} {pinned.dataset.crc32c}",
                     found="nothing",
                 )
-            elif not there.same_bytes(pinned.dataset):
+            elif observed.differs(pinned.dataset, pinned.evidence):
+                md5 = observed.evidence.get(there.uri, Evidence()).md5
+                forged = there.same_bytes(pinned.dataset)
                 yield Drift(
                     address=str(job.address),
                     kind=DriftKind.DATASET_CHANGED,
                     expected=f"{pinned.dataset.uri} {pinned.dataset.crc32c}",
-                    found=there.crc32c,
+                    found=f"{there.crc32c}, but another md5, {md5}" if forged else there.crc32c,
                 )

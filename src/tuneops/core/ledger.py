@@ -10,10 +10,12 @@ from typing import Literal
 
 from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.fingerprint import creation_key
+from tuneops.core.inputs import judged
 from tuneops.core.labels import Note, read_note, read_policy
 from tuneops.core.lock import Cause, Creation, EvidenceSet, Lock, LockedJob
 from tuneops.core.match import adoptable, made_by
 from tuneops.core.observed import Checkpoint, JobState, Observed, ObservedJob
+from tuneops.core.pins import pruned
 from tuneops.core.recipe import (
     AtEpoch,
     AtStep,
@@ -165,7 +167,11 @@ class _Desk:
             creations = self.creations(key)
             job = self.observed.jobs.get(creations[key].job or "")
             if job is not None:
-                creations[key] = updated(creations[key], job)
+                creations[key] = self.updated(creations[key], job)
+
+    def updated(self, creation: Creation, job: ObservedJob) -> Creation:
+        """A creation with all that its job shows, and whether it has read the pinned bytes."""
+        return judged(creation, updated(creation, job), job, self.observed.inputs)
 
     def bind(self) -> None:
         """Bind jobs of ours to their creation key: to its intent, or as a new entry."""
@@ -176,11 +182,11 @@ class _Desk:
             if key in self.places:
                 creations = self.creations(key)
                 if not creations[key].succeeded:
-                    creations[key] = updated(_renamed(creations[key], job), job)
+                    creations[key] = self.updated(_renamed(creations[key], job), job)
             elif lineage in self.wanted:
                 address = str(self.wanted[lineage].address)
                 creation = found(self.wanted[lineage], job)
-                self.jobs.setdefault(address, {})[key] = updated(creation, job)
+                self.jobs.setdefault(address, {})[key] = self.updated(creation, job)
                 self.places[key] = _Place(address, retired=False)
 
     def _genuine(self, jobs: tuple[ObservedJob, ...], key: str) -> tuple[ObservedJob, ...]:
@@ -287,7 +293,7 @@ class _Desk:
             if creations
         }
         number = self.lock.project_number or self._project_number()
-        return replace(self.lock, jobs=jobs, retired=retired, project_number=number)
+        return pruned(replace(self.lock, jobs=jobs, retired=retired, project_number=number))
 
     def _current(self, address: str, creations: Mapping[str, Creation]) -> str | None:
         job = self.graph.find_text(address)
@@ -382,6 +388,5 @@ def _renamed(creation: Creation, job: ObservedJob) -> Creation:
         return marked(creation.recipe, job, note)
     if creation.job in (None, job.name):
         return creation
-    return replace(
-        creation, job=job.name, state=None, checkpoints={}, chosen=None, model=None, error=None
-    )
+    unknown = ("state", "chosen", "model", "error", "data_read", "wrong_bytes")
+    return replace(creation, job=job.name, checkpoints={}, **dict.fromkeys(unknown))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from tuneops.core.desired import Policy
+from tuneops.core.desired import Pinned, Policy
 from tuneops.core.observed import Checkpoint, Failure, JobState
 from tuneops.core.recipe import SPELLING, Evidence, Pretuned, Recipe
 
@@ -60,6 +60,10 @@ class Creation:
     """Whether tuneops asked for this job to be cancelled."""
     adopted: bool | None = None
     """Whether somebody else made this job; its data's pin is then asserted, not proved."""
+    data_read: bool | None = None
+    """Of a live job: whether it had read its data while the pinned bytes were still there."""
+    wrong_bytes: bool | None = None
+    """Whether other bytes than the pinned ones were there when it read, or may have read, them."""
     created: datetime | None = None
     ended: datetime | None = None
     model: str | None = None
@@ -84,7 +88,7 @@ class Creation:
 
         A version that a job left that did not succeed is one where the policy takes it for one.
         """
-        if self.model is None or self.state is None:
+        if self.model is None or self.state is None or self.wrong_bytes:
             return False
         accepted = self.state.terminal and self.policy.accept_partial is True
         return self.state is JobState.SUCCEEDED or accepted
@@ -146,6 +150,8 @@ class Lock:
     guard: str | None = None
     jobs: Mapping[str, LockedJob] = field(default_factory=dict)
     retired: Mapping[str, LockedJob] = field(default_factory=dict)
+    pins: Mapping[str, Mapping[str, Pinned | Pretuned]] | None = None
+    """Pins that were moved and that nothing was trained on yet, by address and by name there."""
 
     def at(self, address: str) -> LockedJob:
         """What is recorded at an address, retired or not; empty where nothing is."""

@@ -6,10 +6,13 @@ changed is joined by what they know of the world; the order of the sides never m
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, Literal, TypeVar
 
+from tuneops.core.desired import Pinned
 from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.observed import JobState
+from tuneops.core.pins import Pin, later, pruned
 from tuneops.core.recipe import camel
 
 Value = TypeVar("Value")
@@ -93,7 +96,8 @@ class _Desk:
             current = self.current(address, creations[address])
             job = LockedJob(current=current, creations=creations[address])
             books[self.book(address)][address] = job
-        lock = replace(header, jobs=books["jobs"], retired=books["retired"])
+        lock = replace(header, jobs=books["jobs"], retired=books["retired"], pins=self.pins())
+        lock = pruned(lock)
         return Merged(lock=lock, conflicts=tuple(self.conflicts), notes=tuple(self.notes))
 
     def header(self) -> Lock:
@@ -122,6 +126,25 @@ class _Desk:
                 field=name, ours=str(ours), theirs=str(theirs), address=address, key=key or None
             )
             self.conflicts.append(conflict)
+
+    def pins(self) -> Mapping[str, Mapping[str, Pin]]:
+        """The moved pins; of one dataset the later one, of one model a person decides."""
+        sides = [dict(_pins(lock)) for lock in (self.base, self.ours, self.theirs)]
+        found: dict[str, dict[str, Pin]] = {}
+        for place in sorted({place for side in sides for place in side}):
+            base, ours, theirs = (side.get(place) for side in sides)
+            pin = _three_way(base, ours, theirs, partial(self.pin, place))
+            if pin is not None:
+                found.setdefault(place[0], {})[place[1]] = pin
+        return found
+
+    def pin(self, place: tuple[str, str], one: Pin | None, two: Pin | None) -> Pin | None:
+        """One pin that both sides moved."""
+        if one is None or two is None:
+            return one or two
+        if not (isinstance(one, Pinned) and isinstance(two, Pinned)):
+            self.agree(f"pin of {place[1]}", pin_text(one), pin_text(two), place[0])
+        return later(one, two)
 
     def entry(self, key: str) -> _Entry | None:
         """One entry and its address, or None where its removal stands."""
@@ -195,18 +218,31 @@ def join(one: Creation, two: Creation) -> Creation:
 
     A join in the sense of lattices: order, grouping and repetition do not matter.
     """
-    asked = max(one.cancel_asked, two.cancel_asked, key=(None, False, True).index)
+    order = (None, False, True).index
     best = max(one, two, key=_knowledge)
+    live = best.state is None or not best.state.terminal
     protect = one.policy.protect or two.policy.protect
-    return replace(best, cancel_asked=asked, policy=replace(best.policy, protect=protect))
+    return replace(
+        best,
+        cancel_asked=max(one.cancel_asked, two.cancel_asked, key=order),
+        wrong_bytes=max(one.wrong_bytes, two.wrong_bytes, key=order),
+        data_read=max(one.data_read, two.data_read, key=order) if live else None,
+        policy=replace(best.policy, protect=protect),
+    )
 
 
 def _knowledge(creation: Creation) -> tuple[Any, ...]:
     """How much an entry knows, without what is joined apart; its words only break ties."""
     state = creation.state
     checkpoints = dict(sorted(creation.checkpoints.items()))
-    policy = replace(creation.policy, protect=None)
-    plain = replace(creation, cancel_asked=None, checkpoints=checkpoints, policy=policy)
+    plain = replace(
+        creation,
+        cancel_asked=None,
+        wrong_bytes=None,
+        data_read=None,
+        checkpoints=checkpoints,
+        policy=replace(creation.policy, protect=None),
+    )
     return (
         creation.job is not None,
         state is not None and state.terminal,
@@ -236,6 +272,12 @@ def _entries(lock: Lock | None) -> dict[str, _Entry]:
     return {key: _Entry(address, creation) for address, key, creation in lock.creations()}
 
 
+def _pins(lock: Lock | None) -> Iterator[tuple[tuple[str, str], Pin]]:
+    for address, names in (lock.pins if lock and lock.pins else {}).items():
+        for name, pin in names.items():
+            yield (address, name), pin
+
+
 def _book(lock: Lock | None, address: str) -> Book:
     if lock is None or (address not in lock.jobs and address not in lock.retired):
         return "absent"
@@ -255,7 +297,9 @@ def _strength(guard: str | None) -> tuple[bool, bool, str]:
 # --- what changed --------------------------------------------------------------------------------
 
 
-What = Literal["added", "removed", "moved", "state", "entry", "current", "retired", "revived"]
+What = Literal[
+    "added", "removed", "moved", "state", "entry", "current", "retired", "revived", "pin"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,9 +317,13 @@ def differences(before: Lock, after: Lock) -> tuple[Difference, ...]:
     """All that changed between two locks, address by address, entries in the order of their keys.
 
     `moved` names addresses, `state` and `added` states, `entry` the fields that changed besides,
-    `current` keys.
+    `current` keys; `pin` is about a pin that was moved, `before` or `after` as the section has it.
     """
-    found = [*_entry_differences(before, after), *_address_differences(before, after)]
+    found = [
+        *_entry_differences(before, after),
+        *_address_differences(before, after),
+        *_pin_differences(before, after),
+    ]
     return tuple(sorted(found, key=lambda item: (item.address, item.key is None, item.key or "")))
 
 
@@ -321,6 +369,23 @@ def _address_differences(before: Lock, after: Lock) -> Iterator[Difference]:
         old, new = before.at(address).current, after.at(address).current
         if old != new and now != "absent":
             yield Difference(address=address, what="current", before=old, after=new)
+
+
+def _pin_differences(before: Lock, after: Lock) -> Iterator[Difference]:
+    old, new = dict(_pins(before)), dict(_pins(after))
+    for address, name in sorted({*old, *new}):
+        was, now = old.get((address, name)), new.get((address, name))
+        if was != now:
+            texts = [f"{name} {pin_text(pin)}" if pin else None for pin in (was, now)]
+            yield Difference(address=address, what="pin", before=texts[0], after=texts[1])
+
+
+def pin_text(pin: Pin) -> str:
+    """A pin in a few words: what identifies the bytes, or the version and checkpoint."""
+    if isinstance(pin, Pinned):
+        generation = f" generation {pin.evidence.generation}" if pin.evidence.generation else ""
+        return f"{pin.dataset.size} bytes, crc32c {pin.dataset.crc32c}{generation}"
+    return f"{pin.model} checkpoint {pin.checkpoint}"
 
 
 def _state(creation: Creation) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from tuneops.core.recipe import SPELLING, Dataset
+from tuneops.core.recipe import SPELLING, Dataset, Evidence
 
 
 class JobState(StrEnum):
@@ -118,6 +118,9 @@ class ObservedJob:
     raw_state: str = ""
     updated: datetime | None = None
     """When the service last changed it, as far as it says."""
+    started: datetime | None = None
+    data_read: bool = False
+    """Whether the service shows what it counted in the training data: it has read all of it."""
 
     @property
     def seniority(self) -> tuple[datetime, int, str]:
@@ -141,13 +144,24 @@ class ModelVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeenObject:
+    """An object in a bucket as it is now; `created` is when its live generation was written."""
+
+    dataset: Dataset
+    evidence: Evidence = field(default_factory=Evidence)
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """What there is. `at` is the service's own clock, from the `Date` header of its answer.
 
     `jobs` come from a complete list, and by name where the list did not show a recorded one.
     `missing` were asked for by name and are not there. `versions` has an entry for each model that
     was asked for: its versions by number, or None where the model is gone. `objects` has an entry
-    for each dataset in a bucket of the user's: what is there now, or None.
+    for each dataset in a bucket of the user's: what is there now, or None; `evidence` has what else
+    its store says of it. `inputs` has an entry for each job of ours, by name, of which it is not
+    recorded yet which bytes it has read: what lies behind its training URI now, or None.
     """
 
     at: datetime
@@ -156,6 +170,14 @@ class Observed:
     missing: frozenset[str] = frozenset()
     versions: Mapping[str, Mapping[str, ModelVersion] | None] = field(default_factory=dict)
     objects: Mapping[str, Dataset | None] = field(default_factory=dict)
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    inputs: Mapping[str, SeenObject | None] = field(default_factory=dict)
+
+    def differs(self, dataset: Dataset, evidence: Evidence) -> bool:
+        """Say whether what lies at the dataset's URI is known not to be these bytes."""
+        there = self.objects.get(dataset.uri)
+        seen = self.evidence.get(dataset.uri, Evidence())
+        return there is not None and not (there.same_bytes(dataset) and seen.agrees(evidence))
 
     def has_version(self, model: str) -> bool:
         """Say whether `…/models/55@2` is there, as far as was asked: not asked counts as there."""

@@ -75,6 +75,7 @@ class Reason(StrEnum):
     CHECKPOINT_MISSING = "checkpoint-missing"
     PIN_MOVED = "pin-moved"
     PIN_LOST = "pin-lost"
+    WRONG_BYTES = "wrong-bytes"
     PARENT_BLOCKED = "parent-blocked"
     SUSPENDED = "suspended"
     NOT_KNOWN_HERE = "not-known-here"

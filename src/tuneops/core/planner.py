@@ -44,6 +44,9 @@ def _decide(view: View, job: DesiredJob, decided: Mapping[str, Change]) -> Chang
     if done := locked.done(job.lineage):
         return _finished(view, job, *done)
     for _, key, creation in mine:
+        if creation.wrong_bytes:
+            return _line(job, Action.HOLD, Reason.WRONG_BYTES, key, creation)
+    for _, key, creation in mine:
         if creation.live:
             return _running(view, job, key, creation, decided)
     for _, key, creation in mine:

@@ -49,12 +49,12 @@ def begin(
 def _forbidden(view: View, job: DesiredJob, decided: Mapping[str, Change]) -> Reason | None:
     if job.suspended:
         return Reason.SUSPENDED
-    uri = job.training.dataset.uri
-    if uri in view.observed.objects:
-        there = view.observed.objects[uri]
-        if there is None:
+    for pinned in (job.training, job.validation):
+        if pinned is None or pinned.dataset.uri not in view.observed.objects:
+            continue
+        if view.observed.objects[pinned.dataset.uri] is None:
             return Reason.PIN_LOST
-        if not there.same_bytes(job.training.dataset):
+        if view.observed.differs(pinned.dataset, pinned.evidence):
             return Reason.PIN_MOVED
     source = job.recipe.source
     if not isinstance(source, Upstream):

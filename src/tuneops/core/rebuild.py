@@ -2,8 +2,10 @@
 
 A recipe is taken only if it hashes to the lineage of its job's label: nothing is invented. What no
 job carries is lost with a lock: intents that were never answered, jobs that were adopted by a spec
-that is gone, a name that an address has had since, and who asked for a cancel. A cancelled job
-counts as somebody's veto then, which holds and never spends.
+that is gone, a name that an address has had since, who asked for a cancel, and a pin that was moved
+and not trained on yet. A cancelled job counts as somebody's veto then, which holds and never
+spends; without the moved pin the bytes of the last job count again, and what changed is drift.
+Which bytes a job read is looked at again, by what its URI holds now.
 """
 
 from collections.abc import Mapping
@@ -13,6 +15,7 @@ from decimal import Decimal, InvalidOperation
 
 from tuneops.core.desired import DesiredGraph
 from tuneops.core.fingerprint import creation_key, lineage
+from tuneops.core.inputs import judged
 from tuneops.core.labels import Note, read_note
 from tuneops.core.ledger import found, learn, marked, survivor, updated
 from tuneops.core.lock import Creation, Lock, LockedJob
@@ -112,7 +115,12 @@ class _Desk:
         if twins:
             words = f"{twins + 1} jobs carry its lineage and attempt; this is the one that counts"
             self.doubts.append(Doubt(address=ownership.address, job=job.name, words=words))
-        self.lock = self.lock.put(ownership.address, key, updated(creation, job))
+        entry = judged(creation, updated(creation, job), job, self.observed.inputs)
+        there = self.observed.inputs.get(job.name)
+        if there and not entry.wrong_bytes and not there.dataset.same_bytes(entry.recipe.training):
+            words = "its data was replaced after it ended; which bytes it read cannot be shown now"
+            self.doubts.append(Doubt(address=ownership.address, job=job.name, words=words))
+        self.lock = self.lock.put(ownership.address, key, entry)
 
     def entry(self, job: ObservedJob, label: str) -> Creation:
         """The entry of a job; by its marks, else by the spec that wants exactly this lineage."""

@@ -109,6 +109,14 @@ class Evidence:
     sha256: str | None = None
     examples: int | None = None
 
+    def agrees(self, other: "Evidence") -> bool:
+        """Say whether no checksum that both sides have speaks against the same bytes.
+
+        Two byte strings of one size and crc32c are easily made on purpose; an md5 says so.
+        """
+        pairs = ((self.md5, other.md5), (self.sha256, other.sha256))
+        return all(mine is None or mine == theirs for mine, theirs in pairs if theirs is not None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HyperParameters:

@@ -143,7 +143,8 @@ def _check_data(pinned: Pinned, hands: Hands) -> DataState:
         there = hands.objects.upload(hands.file(pinned.file), pinned.dataset.uri)
     if there is None:
         return "gone"
-    return "ready" if there.dataset.same_bytes(pinned.dataset) else "moved"
+    same = there.dataset.same_bytes(pinned.dataset) and there.evidence.agrees(pinned.evidence)
+    return "ready" if same else "moved"
 
 
 def cancel_job(step: CancelJob, ledger: Lock, hands: Hands) -> Refusal | Found | None:

@@ -1,14 +1,15 @@
 """Ask the service for the world: one complete list, and by name only what the list cannot say."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 
 from tuneops.core.desired import DesiredGraph, DesiredJob
+from tuneops.core.inputs import unproven
 from tuneops.core.lock import Lock
 from tuneops.core.match import adoptable
-from tuneops.core.observed import Checkpoint, Observed, ObservedJob
-from tuneops.core.recipe import Dataset
-from tuneops.engine.ports import ModelRegistry, ObjectStore, TuningService
+from tuneops.core.observed import Checkpoint, Observed, ObservedJob, SeenObject
+from tuneops.engine.ports import ModelRegistry, ObjectStore, StoredObject, TuningService
 
 
 def observe(
@@ -37,6 +38,9 @@ def observe(
         model: registry.list_versions(model) for model in sorted(_models(graph, lock, jobs))
     }
     owner = graph.target.owner
+    describe = cache(objects.describe)
+    data = {uri: describe(uri) for uri in _named_data(graph.jobs)}
+    owned = [job for job in jobs.values() if _ours(job, owner)]
     named = {
         there.name
         for job in graph.jobs
@@ -52,7 +56,9 @@ def observe(
         listed=frozenset(job.name for job in listing.jobs),
         missing=frozenset(missing),
         versions=versions,
-        objects=_objects(graph.jobs, objects),
+        objects={uri: stored.dataset if stored else None for uri, stored in data.items()},
+        evidence={uri: stored.evidence for uri, stored in data.items() if stored},
+        inputs=dict(_inputs(lock, owned, describe)),
     )
 
 
@@ -117,16 +123,30 @@ def _recorded_checkpoints(lock: Lock, name: str) -> Mapping[str, Checkpoint]:
     return {}
 
 
-def _objects(jobs: Iterable[DesiredJob], objects: ObjectStore) -> Mapping[str, Dataset | None]:
-    """What lies behind the URIs that name data in a bucket of the user's, each read once.
+def _named_data(jobs: Iterable[DesiredJob]) -> Iterator[str]:
+    """The URIs that name data in a bucket of the user's.
 
     Data of finished jobs is looked at too, because a change there is drift worth showing.
     """
-    found: dict[str, Dataset | None] = {}
     for job in jobs:
         for pinned in (job.training, job.validation):
-            if pinned is None or pinned.file is not None or pinned.dataset.uri in found:
-                continue
-            stored = objects.describe(pinned.dataset.uri)
-            found[pinned.dataset.uri] = stored.dataset if stored else None
-    return found
+            if pinned is not None and pinned.file is None:
+                yield pinned.dataset.uri
+
+
+def _inputs(
+    lock: Lock, jobs: Iterable[ObservedJob], describe: Callable[[str], StoredObject | None]
+) -> Iterator[tuple[str, SeenObject | None]]:
+    """What lies behind the data of jobs of ours that may have read it since the last look."""
+    known = {creation.job: creation for _, _, creation in lock.creations()}
+    for job in jobs:
+        uri = job.fields.training_uri
+        if uri is None or not uri.startswith("gs://") or not unproven(known.get(job.name), job):
+            continue
+        there = describe(uri)
+        seen = (
+            SeenObject(dataset=there.dataset, evidence=there.evidence, created=there.created)
+            if there
+            else None
+        )
+        yield job.name, seen

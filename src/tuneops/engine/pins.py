@@ -25,8 +25,9 @@ from tuneops.core.desired import (
 )
 from tuneops.core.drift import find_version
 from tuneops.core.labels import Note, read_note
-from tuneops.core.lock import Creation, Lock
+from tuneops.core.lock import Lock
 from tuneops.core.observed import ObservedJob
+from tuneops.core.pins import data_pin, model_pin
 from tuneops.core.recipe import Dataset, Evidence, Pretuned
 from tuneops.diagnostics import Diagnostic, has_errors
 from tuneops.engine.ports import ModelRegistry, ObjectStore, StoredObject, TuningService
@@ -115,17 +116,17 @@ class _Desk:
 
     def _settle(self, job: DeclaredJob) -> bool:
         """Pin by files and by the lock; say whether nothing is left open."""
-        history = [creation for _, creation in self.lock.at(str(job.address)).history]
         for ref in _datasets(job):
             if ref.is_local:
                 self._pin_file(job.address, ref)
         if not job.training.is_local:
-            self._pin_locked(job, history)
+            pinned = data_pin(self.lock, str(job.address), job.training.location)
+            if pinned is not None:
+                self.datasets[job.address, job.training.location] = pinned
         if isinstance(job.source, ModelRef):
-            for creation in history:
-                pinned = creation.recipe.source
-                if creation.evidence.source == job.source.text and isinstance(pinned, Pretuned):
-                    self.models.setdefault(job.address, pinned)
+            source = model_pin(self.lock, str(job.address), job.source.text)
+            if source is not None:
+                self.models[job.address] = source
         return not list(self._open(job))
 
     def _open(self, job: DeclaredJob) -> Iterator[DatasetRef | ModelRef]:
@@ -142,14 +143,6 @@ class _Desk:
         else:
             target = self.declaration.target
             self.datasets[address, ref.location] = _uploaded(stored, ref, target)
-
-    def _pin_locked(self, job: DeclaredJob, history: list[Creation]) -> None:
-        uri = job.training.location
-        for creation in history:
-            if creation.recipe.training.uri == uri:
-                evidence = creation.evidence.training or Evidence()
-                pinned = Pinned(dataset=creation.recipe.training, evidence=evidence)
-                self.datasets.setdefault((job.address, uri), pinned)
 
     def _noted(self) -> Mapping[str, list[_Noted]]:
         """Our own jobs by address, latest first, as far as their marks can be read."""
@@ -180,7 +173,8 @@ class _Desk:
                 elif ref is job.training:
                     size, crc32c = item.note.training
                     dataset = Dataset(uri=job.training.location, size=size, crc32c=crc32c)
-                    pinned = Pinned(dataset=dataset, evidence=Evidence())
+                    evidence = item.note.training_evidence or Evidence()
+                    pinned = Pinned(dataset=dataset, evidence=evidence)
                     self.datasets[job.address, job.training.location] = pinned
                     recalled.append(ref)
             if recalled:

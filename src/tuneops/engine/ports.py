@@ -22,10 +22,11 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """An object's content as its store describes it."""
+    """An object's content as its store describes it; `created` is when it was written there."""
 
     dataset: Dataset
     evidence: Evidence
+    created: datetime | None = None
 
 
 class TuningService(Protocol):

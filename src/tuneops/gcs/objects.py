@@ -9,6 +9,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
@@ -27,7 +28,7 @@ UPLOAD_TRIES = 4
 CONTENT_TYPE = "application/jsonl"
 
 _BLOCK = 1 << 20
-_FIELDS = "name,bucket,generation,size,crc32c,md5Hash"
+_FIELDS = "name,bucket,generation,size,crc32c,md5Hash,timeCreated"
 _URI = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/(?P<name>[^\r\n]+)")
 _NAME_LIMIT = 1024
 _LOOK_AGAIN = frozenset({401, 408, 412, 429})
@@ -153,6 +154,7 @@ def _described(answer: Answer, uri: str) -> StoredObject:
         evidence=Evidence(
             generation=_text(fields.get("generation")), md5=_text(fields.get("md5Hash"))
         ),
+        created=_moment(fields.get("timeCreated")),
     )
 
 
@@ -200,3 +202,12 @@ def _blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _moment(value: object) -> datetime | None:
+    """A time of the store; None where it says none that names its zone."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None

@@ -88,6 +88,8 @@ def observed_job(wire: WireTuningJob) -> ObservedJob:
         billable_tokens=_billable_tokens(wire),
         raw_state=raw_state,
         updated=wire.update_time and wire.update_time.astimezone(UTC),
+        started=wire.start_time and wire.start_time.astimezone(UTC),
+        data_read=_data_read(wire),
     )
 
 
@@ -205,6 +207,12 @@ def _billable_tokens(wire: WireTuningJob) -> int | None:
     stats = wire.tuning_data_stats
     counted = stats.supervised_tuning_data_stats or stats.preference_optimization_data_stats
     return counted.total_billable_token_count if counted else None
+
+
+def _data_read(wire: WireTuningJob) -> bool:
+    stats = wire.tuning_data_stats
+    both = (stats.supervised_tuning_data_stats, stats.preference_optimization_data_stats)
+    return any(counted is not None for counted in both)
 
 
 def _failure(wire: WireTuningJob) -> Failure | None:

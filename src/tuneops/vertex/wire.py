@@ -103,6 +103,7 @@ class WireTuningJob(_Message):
     state: str | int = ""
     create_time: AwareDatetime | None = None
     update_time: AwareDatetime | None = None
+    start_time: AwareDatetime | None = None
     end_time: AwareDatetime | None = None
     service_account: str = ""
     base_model: str | None = None

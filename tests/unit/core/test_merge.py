@@ -179,7 +179,7 @@ def test_the_stronger_guard_is_recorded(weak: str | None, strong: str) -> None:
 
 def test_every_field_of_a_lock_has_a_rule() -> None:
     header = {"version", "revision", "workspace", "environment", "target", "project", "location"}
-    ruled = {*header, "project_number", "guard", "jobs", "retired"}
+    ruled = {*header, "project_number", "guard", "jobs", "retired", "pins"}
     assert {field.name for field in fields(Lock)} == ruled, "say in `merge` what becomes of it"
 
 
@@ -192,8 +192,24 @@ LADDER = {
         for state, changes in (
             (None, {"asked": NOON}),
             (1, {"state": JobState.PENDING, "model": None, "checkpoints": {}}),
-            (1, {"state": JobState.RUNNING, "model": None, "checkpoints": {}}),
-            (1, {"state": JobState.CANCELLING, "cancel_asked": True, "model": None}),
+            (
+                1,
+                {
+                    "state": JobState.RUNNING,
+                    "model": None,
+                    "checkpoints": {},
+                    "data_read": True,
+                },
+            ),
+            (
+                1,
+                {
+                    "state": JobState.CANCELLING,
+                    "cancel_asked": True,
+                    "model": None,
+                    "data_read": True,
+                },
+            ),
             (
                 1,
                 {

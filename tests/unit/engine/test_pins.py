@@ -26,7 +26,7 @@ from tests.support.builders import (
 from tests.support.world import Runner, SimWorld
 from tuneops.core.desired import Declaration, DesiredGraph, ModelRef
 from tuneops.core.lock import Lock
-from tuneops.core.observed import Checkpoint, ModelVersion
+from tuneops.core.observed import Checkpoint, JobState, ModelVersion
 from tuneops.core.recipe import Dataset, Evidence, Pretuned
 from tuneops.diagnostics import SourceRef
 from tuneops.engine.pins import CONTINUABLE_SINCE, pin
@@ -273,3 +273,17 @@ def test_a_new_reference_moves_the_model_and_not_the_data() -> None:
     graph = _pin(a_declaration(a_declared(source=_ref("old"))), world, runner.disk.load())
     assert graph.jobs[0].recipe.training == a_dataset()
     assert graph.jobs[0].recipe.source == Pretuned(model=f"{BASE}@1", checkpoint="3")
+
+
+def test_bytes_that_changed_while_the_job_could_read_them_end_the_chain_there() -> None:
+    runner = Runner(SimWorld(1), a_graph(*a_chain("seed", "week")))
+    runner.tick()
+    runner.world.objects[SEED] = NEW
+    runner.unattended()
+    runner.world.sleep(3600)
+    runner.tick()
+    (job,) = runner.world.jobs.values()
+    assert job.shown.state is JobState.SUCCEEDED, "it ran on; it is paid for"
+    book = runner.disk.load().at("support-bot/seed")
+    assert book.current is None
+    assert [creation.wrong_bytes for creation in book.creations.values()] == [True]
