@@ -31,20 +31,9 @@ class Limit:
         return Severity.ERROR if self.confirmed else Severity.WARNING
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Media:
-    """How much of one kind of media an example may hold: files, and bytes of each."""
-
-    files: int
-    size: int
-
-
-MEDIA = {
-    "image": Media(files=30, size=20_000_000),
-    "video": Media(files=1, size=100_000_000),
-    "audio": Media(files=1, size=100_000_000),
-    "document": Media(files=4, size=20_000_000),
-}
+MEDIA_FILES = {"image": 30, "video": 1, "audio": 1, "document": 4}
+"""How many files of a kind an example may hold, by Google's pages on each medium. What they say of
+a file's own size and length cannot be seen from here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,7 +143,8 @@ def _file(value: object, path: Path) -> Iterator[Problem]:
 def _inline(value: object, path: Path) -> Iterator[Problem]:
     fields = value if isinstance(value, dict) else {}
     data, mime_type = fields.get("data"), either(fields, "mimeType", "mime_type")
-    if not isinstance(data, str) or not data or not _BASE64.issuperset(data.rstrip("=")):
+    bare = data.rstrip("=") if isinstance(data, str) else ""
+    if not bare or len(bare) % 4 == 1 or not _BASE64.issuperset(bare):
         yield Problem(
             kind="inline-data",
             message="`data` must be the file's bytes in base64",

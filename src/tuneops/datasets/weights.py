@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuneops.core.recipe import Method
-from tuneops.datasets.limits import MEDIA, Limits
+from tuneops.datasets.limits import MEDIA_FILES, Limits
 from tuneops.datasets.parts import KINDS, either, kinds, medium
 from tuneops.datasets.problems import Problem
 from tuneops.datasets.tokens import NONE, Letters, Tokens, letters, likely, media_tokens
@@ -67,8 +67,8 @@ def dropped(weight: Weight, limits: Limits) -> Iterator[Problem]:
         what = f"about {weight.tokens:,} tokens"
         yield _drop("tokens", f"{what}; an example may have at most {limit.most:,}")
     for kind, count in weight.files.items():
-        if kind in MEDIA and count > MEDIA[kind].files:
-            message = f"{count} files of the kind {kind}; an example may have {MEDIA[kind].files}"
+        if count > MEDIA_FILES[kind]:
+            message = f"{count} files of the kind {kind}; an example may have {MEDIA_FILES[kind]}"
             yield _drop(f"files-{kind}", message)
     for why in weight.too_large:
         yield _drop("media", why)
@@ -151,9 +151,6 @@ def _add_file(weight: Weight, part: Mapping[str, Any], held: Mapping[str, Any]) 
     if kind == "video" and seconds is not None and seconds > _LENGTHS.get(resolution, _LONGEST):
         longest = int(_LENGTHS.get(resolution, _LONGEST)) // 60
         weight.too_large.append(f"a video of {seconds:g} s; it may last {longest} minutes")
-    data = held.get("data")
-    if isinstance(data, str) and len(data) * 3 // 4 > MEDIA[kind].size:
-        weight.too_large.append(f"a file of the kind {kind} of {len(data) * 3 // 4:,} bytes")
 
 
 def _length(metadata: object) -> float | None:

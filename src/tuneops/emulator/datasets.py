@@ -6,7 +6,6 @@ a line that is no example fails the job (how many the service tolerates is not d
 one that is too large is dropped, and more than a tenth dropped fails it too.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +14,16 @@ from tuneops.emulator.examples import Example, Misfit, preference_example, super
 from tuneops.emulator.lifecycle import Failure
 from tuneops.emulator.models import PREFERENCE, SUPERVISED, BaseModel
 from tuneops.emulator.statistics import spread
+from tuneops.strict import Malformed, decode
 
 _READERS = {SUPERVISED: supervised_example, PREFERENCE: preference_example}
 _SHOWN = 10
 _SAMPLES = 3
 _TEXT_SHOWN = 400
 VALIDATION_FREE = 1000
+_MARK = b"\xef\xbb\xbf"
+_LONGEST = 8 << 20
+_DEEPEST = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,21 +94,30 @@ def validation_failure(
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
-    for number, line in enumerate(content.split(b"\n"), start=1):
+    for number, line in enumerate(content.removeprefix(_MARK).split(b"\n"), start=1):
         if line.strip():
             yield number, line
 
 
 def _json(line: bytes) -> Mapping[str, Any]:
+    if len(line) > _LONGEST:
+        raise Misfit("the line is longer than 8 MiB.")
     try:
-        value = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise Misfit("the line is not UTF-8 text.") from None
-    except (ValueError, RecursionError) as error:
-        raise Misfit(f"the line is not valid JSON: {error}.") from None
+        value = decode(line)
+    except Malformed as fault:
+        raise Misfit(f"the line is not valid JSON: {fault}.") from None
     if not isinstance(value, dict):
         raise Misfit("the line must hold a JSON object.")
+    _check_depth(value, _DEEPEST)
     return value
+
+
+def _check_depth(value: Any, left: int) -> None:
+    if isinstance(value, dict | list):
+        if not left:
+            raise Misfit("the line is not valid JSON: it is nested too deeply.")
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_depth(item, left - 1)
 
 
 def _failed(message: str) -> Analysis:

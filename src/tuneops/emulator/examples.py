@@ -4,20 +4,17 @@ The formats are those of the supervised and the preference data pages. A misfit 
 what was expected; a good line becomes its measurements.
 """
 
+import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_PART_KINDS = (
-    "text",
-    "fileData",
-    "file_data",
-    "functionCall",
-    "function_call",
-    "functionResponse",
-    "function_response",
-    "inlineData",
-    "inline_data",
+_PART_FIELDS = (
+    ("text", "text"),
+    ("fileData", "file_data"),
+    ("functionCall", "function_call"),
+    ("functionResponse", "function_response"),
+    ("inlineData", "inline_data"),
 )
 # Tokens of one file, and how many of the kind an example may have.
 _MEDIA = {
@@ -30,7 +27,12 @@ _OTHER_FORMATS = {
     "messages": "that is the format of another model family",
     "input_text": "that is the format of the PaLM models",
     "prompt": "that is the format of another service",
+    "chosen": "that is the format of another service",
 }
+_VIDEO_SECONDS = {"MEDIA_RESOLUTION_LOW": 1200}
+
+
+_URL_SAFE = str.maketrans("-_", "+/")
 
 
 class Misfit(Exception):
@@ -64,12 +66,14 @@ class Example:
             count = sum(1 for type in _media_types(self.source) if type.startswith(kind))
             if count > limit:
                 return f"{count} files of type {kind}; an example may have at most {limit}."
-        return None
+        return next(_long_videos(self.source), None)
 
 
 def supervised_example(line: Mapping[str, Any]) -> Example:
     """Read a line of a supervised dataset: turns that end with the model's answer."""
     contents = _contents(line)
+    if "completions" in line:
+        raise Misfit("`completions` belong to preference tuning, not to supervised tuning.")
     if contents[-1].get("role") != "model":
         raise Misfit("the last entry of `contents` must have the role `model`.")
     output = _tokens([contents[-1]])
@@ -93,8 +97,12 @@ def preference_example(line: Mapping[str, Any]) -> Example:
         raise Misfit("the last entry of `contents` must have the role `user`.")
     completions, scores = _completions(line)
     prompt = [*_instruction(line), *contents]
-    if any("text" not in part for turn in [*prompt, *completions] for part in turn["parts"]):
-        raise Misfit("preference examples hold text parts only.")
+    for name, turns in (
+        ("the prompt (`contents`, `systemInstruction`)", prompt),
+        ("`completions`", completions),
+    ):
+        if any("text" not in part for turn in turns for part in turn["parts"]):
+            raise Misfit(f"{name} of a preference example may hold text parts only.")
     input = _tokens(prompt)
     outputs = [_tokens([completion]) for completion in completions]
     return Example(
@@ -120,13 +128,11 @@ def _completions(line: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], tupl
         turns.append(_turn(entry.get("completion"), f"completions[{at}].completion"))
         if turns[-1].get("role") != "model":
             raise Misfit(f"`completions[{at}].completion` must have the role `model`.")
-    scores = tuple(entry.get("score") for entry in entries)
-    if any(isinstance(score, bool) for score in scores) or sorted(map(repr, scores)) not in (
-        ["0", "1"],
-        ["0.0", "1.0"],
-    ):
-        raise Misfit("one completion must have the score 1 and the other the score 0.")
-    return turns, tuple(int(score) for score in scores)
+    scores = [entry.get("score") for entry in entries]
+    numbers = [score for score in scores if type(score) in (int, float)]
+    if sorted(numbers) != [0, 1]:
+        raise Misfit("one of the `completions` must have the score 1 and the other the score 0.")
+    return turns, tuple(int(score) for score in numbers)
 
 
 def _contents(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -137,7 +143,24 @@ def _contents(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
                 raise Misfit(f"the line has `{key}` instead of `contents`; {hint}.")
     if not isinstance(contents, list) or not contents:
         raise Misfit("`contents` must be a list with at least one entry.")
+    tools = line.get("tools", [])
+    if tools is not None and not _is_list_of_objects(tools):
+        raise Misfit("`tools` must be a list of objects.")
+    config = _one_of(line, "generationConfig", "generation_config", "")
+    if config is not None and not isinstance(config, dict):
+        raise Misfit("`generationConfig` must be an object.")
     return [_turn(turn, f"contents[{at}]", strict=True) for at, turn in enumerate(contents)]
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _one_of(fields: Mapping[str, Any], camel: str, snake: str, where: str) -> Any:
+    """Read a field by either of its names; both at once are refused, as by protobuf."""
+    if camel != snake and camel in fields and snake in fields:
+        raise Misfit(f"`{where}{camel}` is given twice, under both of its names.")
+    return fields.get(camel, fields.get(snake))
 
 
 def _turn(turn: Any, where: str, *, strict: bool = False) -> Mapping[str, Any]:
@@ -164,31 +187,78 @@ def _check_role(turn: Mapping[str, Any], where: str) -> None:
 
 
 def _check_part(part: Any, where: str) -> None:
-    if not isinstance(part, dict) or not any(kind in part for kind in _PART_KINDS):
+    given = [
+        (camel, _one_of(part, camel, snake, f"{where}."))
+        for camel, snake in (_PART_FIELDS if isinstance(part, dict) else ())
+        if camel in part or snake in part
+    ]
+    if not given:
         raise Misfit(f"`{where}` must hold text, fileData, functionCall or functionResponse.")
-    if "text" in part and not isinstance(part["text"], str):
-        raise Misfit(f"`{where}.text` must be text.")
-    file = part.get("fileData", part.get("file_data"))
-    if file is None:
+    if len(given) > 1:
+        raise Misfit(f"`{where}` holds {' and '.join(name for name, _ in given)}; only one may be.")
+    ((name, value),) = given
+    if name == "text":
+        if not isinstance(value, str):
+            raise Misfit(f"`{where}.text` must be text.")
         return
-    uri = file.get("fileUri", file.get("file_uri")) if isinstance(file, dict) else None
+    if not isinstance(value, dict):
+        raise Misfit(f"`{where}.{name}` must be an object.")
+    if name.startswith("function"):
+        _check_function(value, f"{where}.{name}", "args" if name == "functionCall" else "response")
+    else:
+        _check_file(value, f"{where}.{name}", inline=name == "inlineData")
+
+
+def _check_function(value: Mapping[str, Any], where: str, content: str) -> None:
+    if not isinstance(value.get("name"), str) or not value["name"]:
+        raise Misfit(f"`{where}.name` must name the function.")
+    if not isinstance(value.get(content, {}), dict):
+        raise Misfit(f"`{where}.{content}` must be an object.")
+
+
+def _check_file(value: Mapping[str, Any], where: str, *, inline: bool) -> None:
+    if not isinstance(_one_of(value, "mimeType", "mime_type", f"{where}."), str):
+        raise Misfit(f"`{where}.mimeType` is missing.")
+    if inline:
+        try:
+            text = value["data"].translate(_URL_SAFE).rstrip("=")
+            data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        except (KeyError, AttributeError, ValueError):
+            data = b""
+        if not data:
+            raise Misfit(f"`{where}.data` must be base64.")
+        return
+    uri = _one_of(value, "fileUri", "file_uri", f"{where}.")
     if not isinstance(uri, str) or not uri.startswith(("gs://", "http://", "https://")):
-        raise Misfit(f"`{where}.fileData.fileUri` must be a gs:// or http(s) address.")
-    if not isinstance(file.get("mimeType", file.get("mime_type")), str):
-        raise Misfit(f"`{where}.fileData.mimeType` is missing.")
+        raise Misfit(f"`{where}.fileUri` must be a gs:// or http(s) address.")
 
 
 def _instruction(line: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    instruction = line.get("systemInstruction", line.get("system_instruction"))
+    instruction = _one_of(line, "systemInstruction", "system_instruction", "")
     return () if instruction is None else (_turn(instruction, "systemInstruction"),)
+
+
+def _long_videos(line: Mapping[str, Any]) -> Iterator[str]:
+    config = line.get("generationConfig", line.get("generation_config")) or {}
+    longest = _VIDEO_SECONDS.get(str(config.get("mediaResolution")), 300)
+    for turn in line["contents"]:
+        for part in turn["parts"]:
+            span = part.get("videoMetadata", part.get("video_metadata"))
+            try:
+                seconds = float(span["endOffset"][:-1]) - float(span.get("startOffset", "0s")[:-1])
+            except (TypeError, ValueError, KeyError, AttributeError):
+                continue
+            if seconds > longest:
+                yield f"a video of {seconds} seconds; it may last {longest}."
 
 
 def _media_types(line: Mapping[str, Any]) -> Iterator[str]:
     for turn in line["contents"]:
         for part in turn["parts"]:
-            file = part.get("fileData", part.get("file_data"))
-            if file is not None:
-                yield file.get("mimeType", file.get("mime_type"))
+            for camel, snake in (("fileData", "file_data"), ("inlineData", "inline_data")):
+                file = part.get(camel, part.get(snake))
+                if file is not None:
+                    yield file.get("mimeType", file.get("mime_type"))
 
 
 def _characters(turns: Sequence[Mapping[str, Any]]) -> int:
