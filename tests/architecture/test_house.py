@@ -24,7 +24,7 @@ DOORS = {
     "filelock": {"cli", "store"},
     "google_crc32c": {"datasets/digest.py", "emulator/objects.py", "gcs/objects.py"},
     "google.auth": {"vertex/auth.py"},
-    "httpx": {"cli/session.py", "gcs", "http", "vertex"},
+    "httpx": {"cli/session.py", "gcs", "github", "http", "vertex"},
     "msgspec": {"datasets/plain.py"},
     "pydantic": {"spec", "store", "vertex"},
     "pytest": {"pytest_plugin.py"},

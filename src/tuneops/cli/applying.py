@@ -13,12 +13,14 @@ import click
 from tuneops.cli.appending import append
 from tuneops.cli.checking import refuse_bad_data
 from tuneops.cli.console import Console
+from tuneops.cli.exits import worst
 from tuneops.cli.main import Terminated
 from tuneops.cli.options import Options
 from tuneops.cli.planning import show_plan
 from tuneops.cli.project import Project, open_project
 from tuneops.cli.running import Watcher, end_lines, exit_code, run_json, run_markdown
 from tuneops.cli.session import Session, alone, connect, refuse_unguarded, terms
+from tuneops.cli.travelling import refuse_unread
 from tuneops.core.plan import Approval, Plan
 from tuneops.core.planner import make_plan
 from tuneops.engine.reconcile import Report, Terms, converge, survey
@@ -50,6 +52,7 @@ def apply(chosen: Options, wishes: Wishes) -> int:
     watcher = Watcher(chosen.console)
     with alone(project, environment), connect(project, watcher) as session:
         watcher.clock = session.now
+        refuse_unread(session.graph.target, session.reading)
         refuse_unguarded(session, allow_weaker=wishes.allow_weaker_guard)
         refuse_empty(session, allow_empty=wishes.allow_empty)
         refuse_bad_data(session)
@@ -66,8 +69,10 @@ def apply(chosen: Options, wishes: Wishes) -> int:
             approval=approval or Approval.of(plan),
             may_cancel=True,
         )
-        with failing("apply", chosen, session, report, watcher):
+        with failing("apply", chosen, session, report, watcher), session.carrying(chosen.console):
             code = _run(session, limits, report, chosen.console, wishes)
+        if session.unpushed and code not in (130, 143):
+            code = worst((code, 1))
         return finish("apply", chosen, session, report, watcher, code)
 
 

@@ -6,19 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tuneops.cli.locks import rehearsed
 from tuneops.cli.options import Options
 from tuneops.cli.project import Project, open_project
 from tuneops.core.lock import Lock
-from tuneops.core.merge import Conflict, Difference, Merged, differences, merge
+from tuneops.core.merge import Conflict, Difference, Merged, bare, differences, merge
 from tuneops.core.rebuild import Rebuilt
 from tuneops.core.rebuild import rebuild as rebuilt_lock
 from tuneops.diagnostics import Diagnostic, Severity
 from tuneops.errors import DiskError, LockDamaged, TuneopsError
+from tuneops.render.changes import change_rows
 from tuneops.render.findings import findings_json
 from tuneops.render.inert import inert
-from tuneops.render.lines import Line, columns, counted
+from tuneops.render.lines import Line, counted
 from tuneops.store import conflicts, files
-from tuneops.store.lockfile import dump, lock_path, parse
+from tuneops.store.journal import Journal
+from tuneops.store.lockfile import LockFile, dump, lock_path, parse
 
 
 def diff(chosen: Options, revision: str) -> int:
@@ -29,13 +32,13 @@ def diff(chosen: Options, revision: str) -> int:
     before = _lock_of(conflicts.committed(project.root, revision, shown), f"{revision}:{shown}")
     after = _lock_of(files.read(path), shown)
     whole = before or after
-    changes = () if whole is None else differences(before or _bare(whole), after or _bare(whole))
+    changes = () if whole is None else differences(before or bare(whole), after or bare(whole))
     if chosen.machine:
         extra = {"lock": shown, "revision": revision, "changes": _documents(changes)}
         chosen.console.answer_json(_document("lock diff", extra))
     else:
         end = _tally(changes, f"{shown} since {revision}")
-        chosen.console.answer([*_rows(changes), Line(end, "strong")])
+        chosen.console.answer([*change_rows(changes), Line(end, "strong")])
     return 0
 
 
@@ -73,6 +76,31 @@ def resolve(chosen: Options) -> int:
         return _settle(chosen, "lock resolve", merged, path, shown)
 
 
+def push(chosen: Options, to: str | None) -> int:
+    """Write the lock back to git; give the exit code. Asks no service but GitHub."""
+    from tuneops.cli.travelling import carry, departure
+
+    project = open_project(chosen)
+    target = rehearsed(project.declaration.target)
+    if to is not None:
+        target = replace(target, lock="commit" if to == "commit" else "branch")
+    travel = departure(project, target)
+    locks = LockFile(project.root, target, Journal(project.state, target.environment))
+    carried = carry(target, locks, travel, None)
+    if chosen.machine:
+        document = _document("lock push", {"lock": locks.shown, **carried.document})
+        findings = findings_json(carried.findings)
+        code = 1 if carried.failed else 0
+        chosen.console.answer_json({**document, "diagnostics": findings, "exitCode": code})
+        return code
+    chosen.console.complain_of(carried.findings)
+    quiet = f"{locks.shown} is kept in the work tree: commit it."
+    if target.lock != "file":
+        quiet = f"Nothing to push: {carried.branch or 'the remote'} has all of {locks.shown}."
+    chosen.console.answer(carried.lines or ([] if carried.findings else [Line(quiet)]))
+    return 1 if carried.failed else 0
+
+
 def rebuild(chosen: Options, *, dry_run: bool) -> int:
     """Write the lock again from the jobs; give the exit code."""
     from tuneops.cli.session import alone, connect
@@ -107,7 +135,7 @@ def rebuild(chosen: Options, *, dry_run: bool) -> int:
     end = _rebuilt(rebuilt, changes, shown, dry_run=dry_run, written=written)
     if kept and not dry_run:
         end.append(Line(f"What was there is now {kept.name}."))
-    chosen.console.answer([*_rows(changes), *end])
+    chosen.console.answer([*change_rows(changes), *end])
     return 0
 
 
@@ -121,11 +149,6 @@ def _environment(project: Project) -> str:
 
 def _lock_of(content: bytes | None, shown: str) -> Lock | None:
     return None if content is None else parse(content, shown)
-
-
-def _bare(lock: Lock) -> Lock:
-    """The lock of the same environment before anything was asked for."""
-    return replace(lock, jobs={}, retired={})
 
 
 def _ancestor(path: Path) -> Lock | None:
@@ -241,26 +264,6 @@ def _rebuilt(
     elif written:
         lines.append(Line(f"Lock written: commit {shown}."))
     return lines
-
-
-SIGNS = {"added": "+", "removed": "-", "retired": ".", "revived": "+", "current": "→"}
-
-
-def _rows(changes: Sequence[Difference]) -> list[Line]:
-    """What changed, a line each."""
-    manners = {"+": "create", "-": "cancel", ".": "retire", "→": "point"}
-    rows = []
-    for one in changes:
-        values = [value for value in (one.before, one.after) if value is not None]
-        if one.what == "current" and one.after is None:
-            values.append("none")
-        rows.append(
-            (SIGNS.get(one.what, "~"), one.address, one.what, one.key or "", " -> ".join(values))
-        )
-    return [
-        Line(inert(text), manners.get(row[0], ""))
-        for row, text in zip(rows, columns(rows), strict=True)
-    ]
 
 
 def _tally(changes: Sequence[Difference], where: str) -> str:

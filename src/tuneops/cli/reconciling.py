@@ -21,6 +21,7 @@ from tuneops.cli.project import no_fleet, open_project
 from tuneops.cli.running import Watcher, end_lines, exit_code, run_json, run_markdown
 from tuneops.cli.session import Session, alone, connect, refuse_unguarded, terms
 from tuneops.cli.shard import Shard
+from tuneops.cli.travelling import refuse_unread
 from tuneops.diagnostics import Diagnostic
 from tuneops.engine.reconcile import POLL, Report, given_up, is_over, tick
 from tuneops.errors import Denied, InputError, TuneopsError
@@ -71,7 +72,8 @@ class Part:
         if self.report.latest is None:
             return 0
         waited = wishes.follow is not None
-        return exit_code(self.report, waited=waited, detailed=wishes.detailed_exitcode)
+        code = exit_code(self.report, waited=waited, detailed=wishes.detailed_exitcode)
+        return worst((code, 1)) if self.session and self.session.unpushed else code
 
     def findings(self) -> tuple[Diagnostic, ...]:
         """What stopped the part."""
@@ -174,12 +176,14 @@ def _pass(part: Part, wishes: Wishes) -> None:
         part.watcher.clock = session.now
         checkout = read_checkout(project.root, files=project.read_files(), ask_remote=True)
         _refuse_uncommitted(session, checkout)
+        refuse_unread(session.graph.target, session.reading)
         refuse_unguarded(session, allow_weaker=wishes.allow_weaker_guard)
         refuse_empty(session, allow_empty=wishes.allow_empty)
         refuse_bad_data(session)
         limits = terms(session, checkout, approval=None, may_cancel=_may_cancel(session, checkout))
         limits = replace(limits, only_free=wishes.only_free)
-        done = tick(session.graph, session.world, limits, frozenset(part.refused))
+        with session.carrying(part.chosen.console):
+            done = tick(session.graph, session.world, limits, frozenset(part.refused))
         part.report.add(done)
         part.refused |= given_up(done)
         part.over = wishes.follow is None or is_over(done, part.refused)

@@ -148,12 +148,16 @@ def run_json(
     findings: tuple[Diagnostic, ...] = (),
 ) -> dict[str, Any]:
     """The document of `apply` and `reconcile` with `--format json`."""
+    carried = session.carried[-1] if session.carried else None
+    if carried is not None:
+        findings = (*findings, *carried.findings)
     if report.latest is None:
         return {
             "formatVersion": 1,
             "command": command,
             "events": watcher.documents(),
             "lock": session.locks.shown,
+            "writeBack": carried.document if carried else None,
             "diagnostics": findings_json(findings),
             "exitCode": code,
         }
@@ -167,6 +171,7 @@ def run_json(
         "jobs": _jobs(last),
         "summary": summary_json(report),
         "lock": session.locks.shown,
+        "writeBack": carried.document if carried else None,
         "diagnostics": findings_json(findings),
         "exitCode": code,
     }
@@ -208,7 +213,7 @@ def end_lines(session: Session, report: Report) -> list[Line]:
         )
     elif not last.plan.settled and numbers["running"]:
         lines.append(Line("`tuneops apply --wait` or `tuneops reconcile --once` continues."))
-    if numbers["lockWritten"]:
+    if numbers["lockWritten"] and session.graph.target.lock == "file":
         lines.append(Line(f"Lock written: commit {session.locks.shown}."))
     return lines
 

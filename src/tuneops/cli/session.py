@@ -6,7 +6,7 @@ import secrets
 import time
 from base64 import b32encode
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,27 +15,31 @@ import httpx
 from filelock import FileLock, Timeout
 
 from tuneops.cli import guard as guards
+from tuneops.cli.console import Console
 from tuneops.cli.guard import Guard
+from tuneops.cli.locks import refuse_renamed
 from tuneops.cli.project import Project
+from tuneops.cli.travelling import Carried, carry, departure
 from tuneops.core.desired import Declaration, DesiredGraph, Target
-from tuneops.core.lock import Cause
+from tuneops.core.lock import Cause, Lock
 from tuneops.core.plan import Approval
-from tuneops.diagnostics import Diagnostic, SourceRef
 from tuneops.emulator.application import Emulator
 from tuneops.engine.execute import Hands
 from tuneops.engine.pins import pin
 from tuneops.engine.reconcile import Event, Terms, World
-from tuneops.errors import Busy, DiskError, InputError
+from tuneops.errors import Busy, DiskError
 from tuneops.gcs.claims import GcsClaims, Spelling
 from tuneops.gcs.objects import GcsObjects
 from tuneops.http.reading import open_client, open_exchange
 from tuneops.http.waiting import Waiting
+from tuneops.render.lines import counted
 from tuneops.render.plan import Header
 from tuneops.spec.times import read_duration
-from tuneops.store import claim_record, files
+from tuneops.store import claim_record
 from tuneops.store.git import Checkout
 from tuneops.store.journal import Journal
-from tuneops.store.lockfile import LockFile, lock_path, parse
+from tuneops.store.lock_travel import LockTravel, Reading
+from tuneops.store.lockfile import LockFile
 from tuneops.vertex.auth import Exchange, LoopbackAuth, application_default
 from tuneops.vertex.endpoints import endpoints
 from tuneops.vertex.provider import VertexProvider
@@ -56,9 +60,32 @@ class Session:
     guard: Guard
     recorded_guard: str | None
     """The kind of guard that the lock named when the run began."""
+    seen: Lock
+    """The union of all places of the lock when the run began."""
+    travel: LockTravel | None
+    """The way of the lock to the remote, where there is one."""
+    reading: Reading
     settle: timedelta
     emulator: Emulator | None
     now: Callable[[], datetime]
+    carried: list[Carried] = field(default_factory=list)
+    """What became of the lock when work on it was over; empty until then."""
+
+    @contextlib.contextmanager
+    def carrying(self, console: Console) -> Iterator[None]:
+        """Write the lock back when the block ends, however it ends."""
+        try:
+            yield
+        finally:
+            carried = carry(self.graph.target, self.locks, self.travel, self.seen)
+            self.carried.append(carried)
+            console.say(carried.lines)
+            console.complain_of(carried.findings)
+
+    @property
+    def unpushed(self) -> bool:
+        """Say whether the lock is not where the environment wants it."""
+        return any(one.failed for one in self.carried[-1:])
 
     @property
     def emulated(self) -> bool:
@@ -76,8 +103,12 @@ def connect(project: Project, watch: Callable[[Event], None]) -> Iterator[Sessio
         target = service.target
         journal = Journal(project.state, target.environment)
         locks = LockFile(project.root, target, journal)
+        travel = departure(project, target)
+        reading = travel.read() if travel else Reading()
+        locks.elsewhere = reading.places
         lock = locks.load()
-        if not locks.exists:
+        known = locks.exists or bool(reading.places)
+        if not known:
             refuse_renamed(project, target)
         locks.guard = service.guard.kind
         provider, objects = service.provider, service.objects
@@ -110,42 +141,17 @@ def connect(project: Project, watch: Callable[[Event], None]) -> Iterator[Sessio
             project=project,
             graph=graph,
             world=world,
-            header=_header(service, locks, len(lock.jobs)),
+            header=_header(service, locks, lock, reading),
             locks=locks,
             guard=service.guard,
-            recorded_guard=lock.guard if locks.exists else None,
+            recorded_guard=lock.guard if known else None,
+            seen=lock,
+            travel=travel,
+            reading=reading,
             settle=settle,
             emulator=service.emulator,
             now=service.now,
         )
-
-
-def refuse_renamed(project: Project, target: Target) -> None:
-    """Refuse an environment without a lock beside the lock of one that is gone from the specs.
-
-    Renamed, it would own none of its jobs, and would train them all again. InputError.
-    """
-    for path in sorted(lock_path(project.root, "x").parent.glob("tuneops.*.lock.json")):
-        name = path.name.removeprefix("tuneops.").removesuffix(".lock.json")
-        if name in project.resolution.environments:
-            continue
-        shown = path.relative_to(project.root).as_posix()
-        gone = parse(files.read(path) or b"", shown)
-        same = (gone.target, gone.project, gone.location)
-        if gone.jobs and same == (target.provider, target.project, target.location):
-            raise InputError(
-                (
-                    Diagnostic(
-                        code="environment-renamed",
-                        message=f"environment `{target.environment}` has no lock, and `{shown}` "
-                        f"has the jobs of `{name}`, which no spec declares any more",
-                        where=SourceRef(path=shown, line=1, column=1),
-                        notes=("under another name, everything would be trained again",),
-                        help=f"call the environment `{name}` again; or remove `{shown}` to begin "
-                        "anew",
-                    ),
-                )
-            )
 
 
 @contextlib.contextmanager
@@ -335,12 +341,16 @@ def _guard(
     return guards.local_guard(project, target, served=served)
 
 
-def _header(service: _Service, locks: LockFile, jobs: int) -> Header:
-    state = f"{jobs} {'job' if jobs == 1 else 'jobs'}" if locks.exists else "not there yet"
+def _header(service: _Service, locks: LockFile, lock: Lock, reading: Reading) -> Header:
+    known = locks.exists or bool(reading.places)
+    state = [counted(len(lock.jobs), "job") if known else "not there yet"]
+    state += [f"with {place.shown} at {place.commit[:7]}" for place in reading.places]
+    if reading.trouble:
+        state.append(f"without the remote's: {reading.trouble}")
     return Header(
         target=service.name,
         lock=locks.shown,
-        lock_state=state,
+        lock_state=" · ".join(state),
         guard=service.guard.shown,
         emulated=service.target.provider == "emulator",
     )

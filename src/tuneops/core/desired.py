@@ -23,6 +23,9 @@ from tuneops.diagnostics import Diagnostic, SourceRef
 
 Provider = Literal["emulator", "vertex"]
 
+WriteBack = Literal["file", "commit", "branch", "artifact"]
+"""How the lock of a run comes back to git: by hand, by a push of ours, or as a file to keep."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -37,6 +40,9 @@ class Target:
     concurrent_jobs: int | None = None
     claims: str = "auto"
     """Where creates are guarded: `auto`, `local`, `git`, or a place `gs://bucket/folder`."""
+    lock: WriteBack = "file"
+    lock_branch: str | None = None
+    """The branch that carries locks, where it is named; with `commit`, the second choice too."""
 
     @property
     def owner(self) -> str:

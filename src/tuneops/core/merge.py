@@ -66,6 +66,30 @@ def merge(base: Lock | None, ours: Lock, theirs: Lock) -> Merged:
     return _Desk(base, ours, theirs).merge()
 
 
+def unite(seen: Lock | None, ours: Lock, theirs: Lock) -> Merged:
+    """The lock that says what two places say, where either may be old or have been put back.
+
+    No entry with a job is ever lost by it, whoever removed it. An intent is forgotten only if it
+    was `seen` and one of the two has settled since that it came to nothing.
+    """
+    return merge(_intents(seen) if seen is not None else None, ours, theirs)
+
+
+def _intents(lock: Lock) -> Lock:
+    """The lock without entries that have a job."""
+
+    def thinned(books: Mapping[str, LockedJob]) -> dict[str, LockedJob]:
+        return {
+            address: replace(
+                job,
+                creations={key: one for key, one in job.creations.items() if one.unanswered},
+            )
+            for address, job in books.items()
+        }
+
+    return replace(lock, jobs=thinned(lock.jobs), retired=thinned(lock.retired))
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """An entry and where one side has it."""
@@ -311,6 +335,11 @@ class Difference:
     key: str | None = None
     before: str | None = None
     after: str | None = None
+
+
+def bare(lock: Lock) -> Lock:
+    """The lock of the same environment before anything was asked for."""
+    return replace(lock, jobs={}, retired={})
 
 
 def differences(before: Lock, after: Lock) -> tuple[Difference, ...]:

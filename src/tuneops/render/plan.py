@@ -107,7 +107,7 @@ def plan_text(
 ) -> Iterator[Line]:
     """The plan as a person reads it; unchanged addresses are counted, not listed."""
     yield Line(f"Target  {header.target}", "dim")
-    yield Line(f"Lock    {header.lock} · {header.lock_state}", "dim")
+    yield Line(inert(f"Lock    {header.lock} · {header.lock_state}"), "dim")
     yield Line(f"Guard   {header.guard}", "dim")
     for text in header.supposed:
         yield Line(inert(f"If      {text}"), "strong")

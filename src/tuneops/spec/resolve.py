@@ -68,6 +68,8 @@ def _target(project: Project) -> Target:
         location=place.location,
         dataset_bucket=bucket.rstrip("/"),
         claims=(place.claims or "auto").rstrip("/"),
+        lock=place.lock or "file",
+        lock_branch=place.lock_branch,
         concurrent_jobs=place.limits.concurrent_jobs if place.limits else None,
     )
 

@@ -37,6 +37,9 @@ _KMS_KEY = re.compile(
 )
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}@[a-z0-9][a-z0-9.-]*\.gserviceaccount\.com")
 _BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[A-Za-z0-9._-]+)*/?")
+_BRANCH = re.compile(
+    r"(?!.*(?:\.\.|\.lock(?:/|$)|\.(?:/|$)))[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*"
+)
 _CLAIMS = re.compile(rf"auto|local|git|{_BUCKET.pattern}")
 _DISPLAY_NAME = re.compile(r"(?=.*\S).{1,128}", re.DOTALL)
 _NONCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -85,6 +88,7 @@ KmsKey = Annotated[
 Project = Annotated[str, form(_PROJECT, "a project id or number")]
 Bucket = Annotated[str, form(_BUCKET, "`gs://bucket` or `gs://bucket/folder`")]
 Claims = Annotated[str, form(_CLAIMS, "`auto`, `local`, `git` or `gs://bucket/folder`")]
+Branch = Annotated[str, form(_BRANCH, "the name of a branch, such as `tuneops/lock`")]
 Checkpoint = Annotated[CheckpointRule, BeforeValidator(scalars.checkpoint)]
 Labels = Annotated[dict[str, Text], BeforeValidator(scalars.table)]
 Names = Annotated[tuple[Text, ...], BeforeValidator(scalars.items)]
@@ -224,6 +228,14 @@ class EnvironmentSpec(Shape):
     location: Text
     dataset_bucket: Bucket | None = None
     claims: Claims | None = None
+    lock: (
+        Annotated[
+            Literal["file", "commit", "branch", "artifact"],
+            word("file", "commit", "branch", "artifact"),
+        ]
+        | None
+    ) = None
+    lock_branch: Branch | None = None
     variables: Labels | None = None
     encryption_spec: EncryptionSpec | None = None
     service_account: Account | None = None

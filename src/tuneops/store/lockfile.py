@@ -5,7 +5,8 @@ is never taken for "no lock": that would buy everything again.
 """
 
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -14,12 +15,22 @@ from pydantic import TypeAdapter, ValidationError
 from tuneops import strict
 from tuneops.core.desired import Target
 from tuneops.core.lock import REVISION, VERSION, Lock
+from tuneops.core.merge import Merged, unite
 from tuneops.diagnostics import Diagnostic, SourceRef
-from tuneops.errors import Busy, LockDamaged
+from tuneops.errors import Busy, InputError, LockDamaged
 from tuneops.store import files
 from tuneops.store.journal import Journal
 
 MARKERS = (b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A lock that lies elsewhere than in the checkout: `shown` is the branch that has it."""
+
+    shown: str
+    commit: str
+    lock: Lock
 
 
 def lock_path(root: Path, environment: str) -> Path:
@@ -54,13 +65,13 @@ def parse(content: bytes, shown: str) -> Lock:
     try:
         value = strict.decode(content)
     except strict.Malformed as fault:
-        raise _damaged(shown, str(fault)) from fault
+        raise damaged(shown, str(fault)) from fault
     version = value.get("version") if isinstance(value, dict) else None
     if type(version) is not int or version != VERSION:
-        raise _damaged(shown, f"its version is {version!r}, this tuneops reads version {VERSION}")
+        raise damaged(shown, f"its version is {version!r}, this tuneops reads version {VERSION}")
     revision = value.get("revision", REVISION)
     if type(revision) is not int:
-        raise _damaged(shown, f"its revision is {revision!r}, which is no whole number")
+        raise damaged(shown, f"its revision is {revision!r}, which is no whole number")
     if revision > REVISION:
         raise LockDamaged(
             (
@@ -77,12 +88,20 @@ def parse(content: bytes, shown: str) -> Lock:
     except ValidationError as fault:
         first = fault.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise _damaged(shown, f"{place}: {first['msg']}") from fault
+        raise damaged(shown, f"{place}: {first['msg']}") from fault
     for address, key, creation in lock.creations():
         for moment in (creation.asked, creation.created, creation.ended):
             if moment is not None and moment.tzinfo is None:
-                raise _damaged(shown, f"{address}.{key}: a time must say its zone, as in `Z`")
+                raise damaged(shown, f"{address}.{key}: a time must say its zone, as in `Z`")
     return lock
+
+
+def union(seen: Lock | None, ours: Lock, theirs: Lock, shown: str) -> Lock:
+    """Both as one; InputError when they have two answers to one creation. `shown` names theirs."""
+    merged = unite(seen, ours, theirs)
+    if merged.conflicts:
+        raise InputError(tuple(_conflicts(merged, shown)))
+    return merged.lock
 
 
 class LockFile:
@@ -97,6 +116,8 @@ class LockFile:
         self._recorded: str | None = None
         self.guard: str | None = None
         """The kind of guard to record with whatever else is new; alone it is no news."""
+        self.elsewhere: tuple[Place, ...] = ()
+        """The same lock as branches of the remote have it, until the file says it all."""
 
     @property
     def exists(self) -> bool:
@@ -104,16 +125,18 @@ class LockFile:
         return self.path.exists() or self.path.is_symlink()
 
     def load(self) -> Lock:
-        """The union of file and journal, for this target only."""
+        """The union of file, branches and journal, for this target only."""
         try:
             self._read = files.read(self.path)
         except files.NotARegularFileError as fault:
-            raise _damaged(self.shown, "it is not a regular file") from fault
+            raise damaged(self.shown, "it is not a regular file") from fault
         lock = empty_lock(self._target)
         if self._read is not None:
             lock = parse(self._read, self.shown)
-            self._check_owner(lock)
+            refuse_foreign(lock, self._target, self.shown)
         self._recorded = lock.guard
+        for place in self.elsewhere:
+            lock = union(None, lock, place.lock, place.shown)
         return self._journal.replay(lock)
 
     def save(self, lock: Lock) -> bool:
@@ -134,6 +157,7 @@ class LockFile:
             content = dump(replace(lock, guard=guard))
             files.write(self.path, content)
             self._read, self._recorded = content, guard
+        self.elsewhere = ()
         self._journal.clear()
         return new
 
@@ -144,38 +168,39 @@ class LockFile:
         files.write(probe, b"")
         files.remove(probe)
 
-    def _check_owner(self, lock: Lock) -> None:
-        target = self._target
-        pairs = [
-            ("workspace", lock.workspace, target.workspace),
-            ("environment", lock.environment, target.environment),
-            ("target", lock.target, target.provider),
-            ("project", lock.project, target.project),
-            ("location", lock.location, target.location),
-        ]
-        wrong = [(name, have, want) for name, have, want in pairs if have != want]
-        if wrong:
-            raise LockDamaged(
-                (
-                    Diagnostic(
-                        code="lock-of-another-target",
-                        message=f"`{self.shown}` belongs to another target",
-                        where=SourceRef(path=self.shown, line=1, column=1),
-                        notes=tuple(
-                            f"{name} is `{have}` in the lock and `{want}` in the specs"
-                            for name, have, want in wrong
-                        ),
-                        help="give the changed target an environment of its own",
+
+def refuse_foreign(lock: Lock, target: Target, shown: str) -> None:
+    """Refuse the lock of another target; LockDamaged, naming where it lies."""
+    pairs = [
+        ("workspace", lock.workspace, target.workspace),
+        ("environment", lock.environment, target.environment),
+        ("target", lock.target, target.provider),
+        ("project", lock.project, target.project),
+        ("location", lock.location, target.location),
+    ]
+    wrong = [(name, have, want) for name, have, want in pairs if have != want]
+    if wrong:
+        raise LockDamaged(
+            (
+                Diagnostic(
+                    code="lock-of-another-target",
+                    message=f"`{shown}` belongs to another target",
+                    where=SourceRef(path=shown, line=1, column=1),
+                    notes=tuple(
+                        f"{name} is `{have}` in the lock and `{want}` in the specs"
+                        for name, have, want in wrong
                     ),
-                )
+                    help="give the changed target an environment of its own",
+                ),
             )
+        )
 
 
 def _refuse_damage(content: bytes, shown: str) -> None:
     if not content.strip():
-        raise _damaged(shown, "it is empty")
+        raise damaged(shown, "it is empty")
     if len(content) > files.LIMIT:
-        raise _damaged(shown, f"it is larger than {files.LIMIT} bytes")
+        raise damaged(shown, f"it is larger than {files.LIMIT} bytes")
     for number, line in enumerate(content.splitlines(), start=1):
         if line.startswith(MARKERS):
             raise LockDamaged(
@@ -192,11 +217,23 @@ def _refuse_damage(content: bytes, shown: str) -> None:
             )
 
 
+def _conflicts(merged: Merged, shown: str) -> Iterator[Diagnostic]:
+    for one in merged.conflicts:
+        what = f"`{one.address}`, `{one.key}`" if one.key else "the lock itself"
+        yield Diagnostic(
+            code="lock-merge",
+            message=f"`{shown}` and the lock here disagree on {what}: another {one.field}",
+            notes=(f"here it is `{one.ours}`", f"there it is `{one.theirs}`"),
+            help="`tuneops lock rebuild` writes what the jobs say; then push the good one there",
+        )
+
+
 def _text(line: bytes) -> str:
     return line.decode(errors="replace")
 
 
-def _damaged(shown: str, why: str) -> LockDamaged:
+def damaged(shown: str, why: str) -> LockDamaged:
+    """The fault of a lock that cannot be trusted; `shown` names where it lies."""
     return LockDamaged(
         (
             Diagnostic(

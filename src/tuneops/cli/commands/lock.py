@@ -172,6 +172,32 @@ def resolve(context: click.Context, /, **values: Any) -> int:
     return resolve(options(context, values))
 
 
+@command.command("push", cls=Command)
+@common
+@click.option(
+    "--to",
+    type=click.Choice(("commit", "branch")),
+    help="Push it this way, whatever the environment says.",
+)
+@click.pass_context
+def push(context: click.Context, /, to: str | None, **values: Any) -> int:
+    """Write the lock back to git, as `apply` and `reconcile` do at their end.
+
+    For the last step of a workflow, which runs even if the one before was killed. It pushes what
+    the file, its journal and the remote know together, by a commit that holds lock files only;
+    index, work tree and branches here stay as they are. It asks no service.
+
+    \b
+    Examples:
+      tuneops lock push --env prod
+      tuneops lock push --to branch
+      tuneops lock push --env prod --format json
+    """
+    from tuneops.cli.locking import push
+
+    return push(options(context, values), to)
+
+
 @command.command("rebuild", cls=Command)
 @common
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")

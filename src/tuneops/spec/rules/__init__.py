@@ -56,7 +56,7 @@ RULES: tuple[Rule, ...] = (
     models.model_takes_a_key,
     models.epochs_are_offered,
     places.locations_exist,
-    places.emulators_share_no_guard,
+    places.emulators_share_nothing,
     places.location_tunes_the_model,
     places.keys_are_near,
     places.keys_stay_the_same,

@@ -30,17 +30,25 @@ def locations_exist(project: Project) -> Iterator[Diagnostic]:
         )
 
 
-def emulators_share_no_guard(project: Project) -> Iterator[Diagnostic]:
-    """Every checkout has an emulator of its own: a shared claim would name a job of another one."""
+def emulators_share_nothing(project: Project) -> Iterator[Diagnostic]:
+    """Every checkout has an emulator of its own: what is shared would name jobs of another one."""
     if project.workspace is None or project.workspace_root is None:
         return
     for name, environment in project.workspace.spec.environments.items():
-        if environment.provider == "emulator" and environment.claims not in (None, "auto", "local"):
+        if environment.provider != "emulator":
+            continue
+        fields = (
+            ("claims", environment.claims, ("auto", "local")),
+            ("lock", environment.lock, ("file", "artifact")),
+        )
+        for key, value, allowed in fields:
+            if value is None or value in allowed:
+                continue
             yield Diagnostic(
                 code="bad-value",
-                message="`claims` of an emulator must be `auto` or `local`: "
+                message=f"`{key}` of an emulator must be `{allowed[0]}` or `{allowed[1]}`: "
                 "every checkout has an emulator of its own",
-                where=value_place(project.workspace_root, (*_ENVIRONMENTS, name, "claims")),
+                where=value_place(project.workspace_root, (*_ENVIRONMENTS, name, key)),
                 help="leave it out",
             )
 
