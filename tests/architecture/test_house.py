@@ -25,7 +25,7 @@ DOORS = {
     "google_crc32c": {"datasets/digest.py", "emulator/objects.py", "gcs/objects.py"},
     "google.auth": {"vertex/auth.py"},
     "httpx": {"cli/session.py", "gcs", "github", "http", "vertex"},
-    "msgspec": {"datasets/plain.py"},
+    "msgspec": {"datasets/plain.py", "store/lockfile.py"},
     "pydantic": {"spec", "store", "vertex"},
     "pytest": {"pytest_plugin.py"},
     "rich": {"cli/console.py"},
