@@ -5,6 +5,7 @@ TuneopsError
 ├── Denied              a policy, a limit or a missing approval says no (4)
 ├── Stale               the world has left what was approved; plan again (5)
 ├── Busy                another run holds what we need; run again (6)
+├── ClaimDamaged        a claim cannot be read: its create waits for a person (3)
 └── ProviderError
     ├── Rejected        a definite no: nothing was made
     ├── Unavailable     a read failed or was throttled: try again later
@@ -75,6 +76,13 @@ class Busy(TuneopsError):
 
     exit_code = 6
     code = "locked-by-other"
+
+
+class ClaimDamaged(TuneopsError):
+    """A claim is there and cannot be read, so it is not known whether a create was sent."""
+
+    exit_code = 3
+    code = "claim-damaged"
 
 
 class ProviderError(TuneopsError):

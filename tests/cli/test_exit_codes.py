@@ -234,10 +234,12 @@ sys.exit(code)
 
 
 def test_7_is_a_create_without_an_answer_and_the_next_run_finds_its_job(chain: Path) -> None:
+    tuneops(chain, "emulator", "fault", "tuningJobs.list:lag=300s*20")
     done = script(chain, SILENT, "apply")
     assert done.code == 7, done
     assert "unanswered" in done.err
     assert "1 without an answer yet" in done.out
+    tuneops(chain, "emulator", "fault", "--clear")
     after = tuneops(chain, "apply", "--wait", "--format", "json")
     assert after.code == 0, after
     assert after.document["summary"]["submitted"] == 1, "only the second stage"

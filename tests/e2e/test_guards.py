@@ -230,7 +230,7 @@ def test_a_claim_that_is_garbage_is_for_a_person(team: Team) -> None:
     team.emulator.reset()
     code, said = team.run(team.clones[1])
     assert code == 3, said
-    assert "error[claim-damaged]" in said
+    assert "cannot be read" in said
     assert "remove it only when you know" in said
     assert team.emulator.posts == 1
 

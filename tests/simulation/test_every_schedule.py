@@ -9,7 +9,7 @@ import pytest
 from tests.support import schedules as model
 from tests.support.profiles import NIGHTLY
 from tests.support.schedules import Bounds, Deviation, Model, play, schedules
-from tuneops.core import creation
+from tuneops.core import creation, protocol
 from tuneops.core.creation import ListJobs, SwapClaim
 
 PUSH = {
@@ -57,21 +57,21 @@ def no_fence(patch: Patch) -> None:
 
 
 def issued_is_taken_over_after_a_minute(patch: Patch) -> None:
-    right = creation._not_free
+    right = protocol._not_free
     patch.setattr(
-        creation,
+        protocol,
         "_not_free",
         lambda order, claim: right(replace(order, settle=creation.INTENT_AGE), claim),
     )
 
 
-def no_confirming_list(patch: Patch) -> None:
+def no_list_after_the_claim(patch: Patch) -> None:
     right = Model.perform
 
     def perform(self: Model, turn: int, effect: Any, fault: str | None) -> Any:
         answer = right(self, turn, effect, fault)
-        confirming = type(effect) is ListJobs and self.claim is not None
-        return (answer[0], ()) if confirming and self.claim.phase == "intent" else answer  # type: ignore[union-attr]
+        claimed = type(effect) is ListJobs and self.claim is not None
+        return (answer[0], ()) if claimed and self.claim.phase != "bound" else answer  # type: ignore[union-attr]
 
     patch.setattr(Model, "perform", perform)
 
@@ -103,7 +103,7 @@ def marks_are_forgotten_on_take_over(patch: Patch) -> None:
             changes["marks"] = changes["marks"][-1:]
         return replace(record, **changes)
 
-    patch.setattr(creation, "replace", forgetful)
+    patch.setattr(protocol, "replace", forgetful)
 
 
 WITNESSES: list[tuple[Callable[[Patch], None], int, tuple[Deviation, ...]]] = [
@@ -112,10 +112,10 @@ WITNESSES: list[tuple[Callable[[Patch], None], int, tuple[Deviation, ...]]] = [
     (
         issued_is_taken_over_after_a_minute,
         model.LAG,
-        (Deviation(0, fault="stale"), Deviation(9, to=1, pause=90)),
+        (Deviation(0, to=1), Deviation(8, fault="lost answer")),
     ),
     (
-        no_confirming_list,
+        no_list_after_the_claim,
         model.LAG,
         (Deviation(9, to=1, pause=1000), Deviation(9, fault="stale")),
     ),

@@ -239,7 +239,7 @@ def the_second_answer_is_lost() -> None:
 
 
 def the_answer_is_lost_and_the_list_fails() -> None:
-    deaf = frozenset(range(3, 9))
+    deaf = frozenset(range(3, 20))
     runner = Runner(SimWorld(1, Rules(faults={1: "lost-answer"}, deaf_lists=deaf)), ONE)
     for _ in range(4):
         with contextlib.suppress(Unavailable):
@@ -359,7 +359,7 @@ def the_intent_is_not_journalled(patch: Patch) -> None:
 
 
 def the_cancel_is_not_journalled(patch: Patch) -> None:
-    def cancel(step: Any, _: Any, hands: Any) -> None:
+    def cancel(step: Any, _: Any, hands: Any, runner: str) -> None:
         hands.service.cancel_job(step.change.job)
 
     patch.setattr(engine, "cancel_job", cancel)
@@ -482,13 +482,14 @@ def the_younger_twin_counts(patch: Patch) -> None:
 
 
 def an_entry_overwrites_the_others(patch: Patch) -> None:
-    right = Lock.put
+    right = Lock.record
 
-    def put(self: Lock, address: str, key: str, entry: Any) -> Lock:
-        alone = replace(self, jobs={**self.jobs, address: LockedJob()})
-        return right(alone, address, key, entry)
+    def record(self: Lock, entries: Any) -> Lock:
+        given = list(entries)
+        alone = {address: LockedJob() for address, _, _ in given}
+        return right(replace(self, jobs={**self.jobs, **alone}), given)
 
-    patch.setattr(Lock, "put", put)
+    patch.setattr(Lock, "record", record)
 
 
 def one_mark_for_all(patch: Patch) -> None:

@@ -37,7 +37,7 @@ SEEDED: dict[int, tuple[str, str, str]] = {
         "architecture/test_house.py",
         "test_pure_rooms_never_ask_what_time_it_is",
     ),
-    14: ("no list after winning the claim", SCHEDULES, "no_confirming_list"),
+    14: ("no list after winning the claim", SCHEDULES, "no_list_after_the_claim"),
     15: (
         "the lock is written in place",
         FILES,

@@ -27,9 +27,10 @@ from tuneops.core.creation import (
     Remember,
     Silence,
     SwapClaim,
-    create,
+    Wait,
 )
 from tuneops.core.observed import ObservedJob
+from tuneops.core.protocol import create
 from tuneops.errors import DiskError, TuneopsError, Unavailable
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ SLEEPS = {"sleeps": 90, "sleeps long": 1000}
 FAULTS: dict[type, tuple[str, ...]] = {
     CheckData: ("503", "stop"),
     ReadClaim: ("503", "stop"),
-    SwapClaim: ("lost request", "lost answer", "read back", "stop", "stop after", *LATE),
+    SwapClaim: ("lost request", "lost answer", "stop", "stop after", *LATE),
     ListJobs: ("503", "stale", "stop"),
     ProveMemory: ("disk full", "stop"),
     Remember: ("disk full", "stop", "stop after"),
@@ -60,6 +61,7 @@ FAULTS: dict[type, tuple[str, ...]] = {
         *("lost request", "lost answer", "503", "refused", "busy", "stop", "stop after"),
         *LATE,
     ),
+    Wait: ("stop",),
 }
 """What can go wrong with each effect. A late request lands some effects later, or at the end."""
 
@@ -177,19 +179,21 @@ class Model:
             self.pause(SLEEPS[fault])
         run = self.runs[turn]
         assert run is not None
+        answer: Any = None
+        thrown: TuneopsError | None = None
         try:
             answer = self.perform(turn, self.effects[turn], fault)
         except TuneopsError as trouble:
-            self.outcomes[turn], self.runs[turn] = trouble, None
-            run.close()
-            return
+            thrown = trouble
         if fault == "stop after":
             self.stop(turn)
             return
         try:
-            self.effects[turn] = run.send(answer)
+            self.effects[turn] = run.throw(thrown) if thrown else run.send(answer)
         except StopIteration as end:
             self.outcomes[turn], self.runs[turn] = end.value, None
+        except TuneopsError as trouble:
+            self.outcomes[turn], self.runs[turn] = trouble, None
 
     def stop(self, turn: int) -> None:
         """The process dies; another one begins in its place at once, and knows nothing."""
@@ -216,6 +220,8 @@ class Model:
         if kind is PostJob:
             held_up = self.clock - self.looked[turn] > effect.within.total_seconds()
             return Refusal("held up", busy=True) if held_up else self.post(turn, fault)
+        if kind is Wait:
+            self.clock += int(effect.seconds)
         if kind is Remember:
             self.journals[turn].add(effect.creation.mark)
         return "ready" if kind is CheckData else None

@@ -311,9 +311,13 @@ class SwarmRunner(Runner):
         if swarm.strikes("crash"):
             raise Crash(what)
 
+    def sleep(self, seconds: float) -> None:
+        if not self.swarm.sending:
+            super().sleep(seconds)
+
     def list_jobs(self) -> Listing:
-        if self.swarm.strikes("deaf list"):
-            self.deaf = True
+        self.deaf = self.swarm.strikes("deaf list")
+        if self.deaf:
             raise Unavailable("the list did not answer")
         return super().list_jobs()
 

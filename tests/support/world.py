@@ -445,6 +445,7 @@ class Runner:
                 read_file=lambda _: None,
                 file=Path,
                 progress=lambda _: None,
+                sleep=self.sleep,
                 clocks=self.clocks,
             ),
             registry=world,
@@ -475,6 +476,11 @@ class Runner:
         """The clocks of this machine."""
         return (self.world.at.timestamp(),)
 
+    def sleep(self, seconds: float) -> None:
+        """Wait within a run."""
+        with self.effect("wait"):
+            self.world.sleep(seconds)
+
     def list_jobs(self) -> Listing:
         """Read the list."""
         return self.world.list_jobs()
@@ -504,12 +510,13 @@ class Runner:
         assert [claim.phase for claim in issued] == ["issued"], "the claim does not say issued"
 
     def cancel_job(self, name: str) -> None:
-        """Ask a job to stop; it must have been written down that it was us, if we know the job."""
+        """Ask a job to stop; journal and claim must say by then that it is us who ask."""
         with self.effect(f"cancel {name}"):
-            known = {creation.job for _, _, creation in self.disk.content().creations()}
-            if name in known:
-                asked = {line.creation.job for line in self.disk.lines if line.creation}
-                assert name in asked, "a cancel was not written down"
+            asked = {line.creation.job for line in self.disk.lines if line.creation}
+            assert name in asked, "a cancel was not written down"
+            claims = [claim for claim, _ in self._claims.values() if claim.job == name]
+            said = all(claim.cancel_asked is not None for claim in claims)
+            assert said, "the claim does not say that we cancel"
             self.world.cancel_job(name)
 
     def describe(self, uri: str) -> StoredObject | None:
@@ -536,10 +543,12 @@ class Runner:
             if generation != expected:
                 return None
             if found is not None:
-                assert found[0].phase != "bound", "bound is final"
+                same = replace(claim, cancel_asked=found[0].cancel_asked) == found[0]
+                assert found[0].phase != "bound" or same, "bound is final"
                 assert set(found[0].marks) <= set(claim.marks), "a mark was forgotten"
             else:
-                assert claim.phase == "intent", "a claim begins as an intent"
+                begins = claim.phase == "intent" or claim.cancel_asked is not None
+                assert begins, "a claim begins as an intent"
             self._claims[claim.key] = (claim, int(generation or "0") + 1)
             return str(int(generation or "0") + 1)
 

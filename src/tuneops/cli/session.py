@@ -128,6 +128,7 @@ def connect(project: Project, watch: Callable[[Event], None]) -> Iterator[Sessio
             read_file=project.read_file,
             file=project.file,
             progress=lambda text: watch(Event(address="", event=text)),
+            sleep=service.clock.sleep,
         )
         world = World(
             hands=hands,

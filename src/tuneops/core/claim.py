@@ -24,4 +24,9 @@ class Claim:
     runner: str
     at: datetime
     job: str | None = None
-    cancel_asked: bool = False
+    cancel_asked: bool | None = None
+    """Whether tuneops asked for the job to be cancelled: False before that is sent, True after."""
+    refusals: int | None = None
+    """How often in a row the quota said no."""
+    not_before: datetime | None = None
+    """Of a `void` claim: when the create may be tried again, by the service's clock."""

@@ -1,22 +1,15 @@
-"""The creation protocol: how one job is bought at most once, as a generator that yields effects.
+"""The words of the creation protocol: orders, effects, answers and outcomes.
 
-The generator touches nothing. The engine performs its effects for real, a simulator on a model; a
-crash can be tried before and after every one of them. The order is the whole point: data first,
-then the claim, then a look at the complete list, then proof that the answer can be remembered, then
-the intent on disk, then the fenced `issued` mark, and only then the one POST. Nothing is repeated:
-whatever went wrong, a later tick begins again from what it sees.
+`core.protocol` says in which order; the engine performs the effects, a simulator on a model.
 """
 
-from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from tuneops.core.claim import Claim
 from tuneops.core.desired import Pinned
-from tuneops.core.ledger import updated
 from tuneops.core.lock import Creation
-from tuneops.core.observed import ObservedJob
 from tuneops.core.request import JobRequest
 
 INTENT_AGE = timedelta(seconds=60)
@@ -109,10 +102,24 @@ class PostJob:
     slept, would send when others already take its mark for one that can land no more."""
 
 
-Effect = CheckData | ReadClaim | SwapClaim | ListJobs | ProveMemory | Remember | Forget | PostJob
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Let so many seconds pass."""
+
+    seconds: float
+
+
+Effect = (
+    CheckData | ReadClaim | SwapClaim | ListJobs | ProveMemory | Remember | Forget | PostJob | Wait
+)
 
 
 # --- answers and outcomes ------------------------------------------------------------------------
+
+
+Troubles = tuple[str, ...]
+"""What could not be written down of an outcome. It is true all the same; nothing is to be begun
+before that is mended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,9 @@ class Refusal:
     message: str
     notes: tuple[str, ...] = ()
     busy: bool = False
+    quota: bool = False
+    """Whether it was the quota that said no: the claim then says when to try again."""
+    troubles: Troubles = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +154,9 @@ class Made:
     """The job was made by this very POST."""
 
     creation: Creation
+    lost: bool = False
+    """Whether the answer was lost, and the job found by its mark."""
+    troubles: Troubles = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +164,25 @@ class Found:
     """The job was there already; the next tick records it."""
 
     job: str
+    troubles: Troubles = ()
+
+
+Why = Literal[
+    "unanswered",
+    "not-listed",
+    "pin-moved",
+    "pin-lost",
+    "claim-damaged",
+    "not-known-here",
+    "quota",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Nothing was sent, because it is not certain that nothing was sent before, or data moved."""
+    """Nothing was sent: something else must come first, or a person."""
 
-    why: Literal["unanswered", "pin-moved", "pin-lost", "not-listed"]
+    why: Why
     message: str
 
 
@@ -169,120 +194,3 @@ class Contended:
 
 
 Outcome = Made | Found | Refusal | Unknown | Held | Contended
-
-
-def create(order: Order) -> Generator[Effect, Any, Outcome]:
-    """Buy the job of an order, or say why not.
-
-    Faults of reads and of local writes are thrown in by the driver and end the attempt: before the
-    POST they cost nothing, after it the journal and the claim still say that it was sent.
-    """
-    for pinned in order.datasets:
-        state: DataState = yield CheckData(pinned)
-        if state != "ready":
-            return _data_held(pinned, state)
-    won = yield from _claim(order)
-    if not isinstance(won, _Won):
-        return won
-    at, jobs = yield ListJobs()
-    if job := _mine(order, won.claim.marks, jobs):
-        yield SwapClaim(replace(won.claim, phase="bound", job=job.name), won.generation)
-        return Found(job.name)
-    yield ProveMemory(order.address)
-    intent = replace(order.creation, asked=at)
-    yield Remember(order.address, order.key, intent)
-    issued = replace(won.claim, phase="issued", at=at)
-    fence = yield SwapClaim(issued, won.generation)
-    if fence is None:
-        yield Forget(order.address, order.key)
-        return Contended(f"another run took the claim of `{order.address}` at the last moment")
-    answer: ObservedJob | Refusal | Silence = yield PostJob(order.request)
-    return (yield from _settle(order, intent, issued, fence, answer))
-
-
-@dataclass(frozen=True, slots=True)
-class _Won:
-    claim: Claim
-    generation: str
-
-
-def _claim(order: Order) -> Generator[Effect, Any, "_Won | Outcome"]:
-    """Win the claim of the order's key, or say who has it."""
-    found: tuple[Claim, str] | None = yield ReadClaim(order.key)
-    claim = Claim(
-        key=order.key,
-        phase="intent",
-        epoch=1,
-        marks=(order.creation.mark,),
-        runner=order.runner,
-        at=order.at,
-    )
-    expected = None
-    if found is not None:
-        earlier, expected = found
-        if held := _not_free(order, earlier):
-            return held
-        claim = replace(claim, epoch=earlier.epoch + 1, marks=(*earlier.marks, order.creation.mark))
-    generation: str | None = yield SwapClaim(claim, expected)
-    if generation is None:
-        return Contended(f"another run claimed `{order.address}` first")
-    return _Won(claim, generation)
-
-
-def _not_free(order: Order, claim: Claim) -> Outcome | None:
-    age = order.at - claim.at
-    match claim.phase:
-        case "bound":
-            message = f"`{claim.job}` was made for `{order.address}`, but the list does not show it"
-            return Held("not-listed", message)
-        case "intent" if age < INTENT_AGE and claim.runner != order.runner:
-            return Contended(f"another run is about to create `{order.address}`")
-        case "issued" if age < order.settle:
-            left = int((order.settle - age).total_seconds())
-            message = f"a create of `{order.address}` was sent and not answered; it may still land"
-            return Held("unanswered", f"{message} within {left} s")
-        case _:
-            return None
-
-
-def _settle(
-    order: Order,
-    intent: Creation,
-    issued: Claim,
-    fence: str,
-    answer: ObservedJob | Refusal | Silence,
-) -> Generator[Effect, Any, Outcome]:
-    """Write down what came of the POST."""
-    match answer:
-        case ObservedJob():
-            made = updated(intent, answer)
-            yield Remember(order.address, order.key, made)
-            yield SwapClaim(replace(issued, phase="bound", job=answer.name), fence)
-            return Made(made)
-        case Refusal():
-            yield Forget(order.address, order.key)
-            yield SwapClaim(replace(issued, phase="void"), fence)
-            return answer
-        case Silence(message=message):
-            return Unknown(intent, message)
-
-
-def _mine(
-    order: Order, marks: tuple[str, ...], jobs: tuple[ObservedJob, ...]
-) -> ObservedJob | None:
-    """The job of this order, whoever made it: by lineage and attempt, or by one of its marks."""
-    for job in jobs:
-        mark = job.ownership
-        if mark is None or mark.owner != order.owner:
-            continue
-        same = (mark.lineage, mark.attempt) == (order.creation.lineage, order.creation.attempt)
-        if same or mark.mark in marks:
-            return job
-    return None
-
-
-def _data_held(pinned: Pinned, state: DataState) -> Outcome:
-    uri = pinned.dataset.uri
-    if state == "gone":
-        return Held("pin-lost", f"`{uri}` is not there any more")
-    return Held("pin-moved", f"`{uri}` does not hold the bytes that were planned")

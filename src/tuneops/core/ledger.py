@@ -13,7 +13,7 @@ from tuneops.core.fingerprint import creation_key
 from tuneops.core.inputs import judged
 from tuneops.core.labels import Note, read_note, read_policy
 from tuneops.core.lock import Cause, Creation, EvidenceSet, Lock, LockedJob
-from tuneops.core.match import adoptable, made_by
+from tuneops.core.match import adoptable, made_by, shows
 from tuneops.core.observed import Checkpoint, JobState, Observed, ObservedJob
 from tuneops.core.pins import pruned
 from tuneops.core.recipe import (
@@ -204,11 +204,7 @@ class _Desk:
         else:
             return jobs
 
-        def shows(job: ObservedJob) -> bool:
-            uri = job.fields.training_uri or recipe.training.uri
-            return made_by(replace(recipe, training=replace(recipe.training, uri=uri)), job)
-
-        return tuple(job for job in jobs if shows(job)) or jobs
+        return tuple(job for job in jobs if shows(recipe, job)) or jobs
 
     def adopt(self) -> None:
         """Record the jobs of others that a spec takes over, where they are what it says."""
@@ -388,5 +384,15 @@ def _renamed(creation: Creation, job: ObservedJob) -> Creation:
         return marked(creation.recipe, job, note)
     if creation.job in (None, job.name):
         return creation
-    unknown = ("state", "chosen", "model", "error", "data_read", "wrong_bytes")
-    return replace(creation, job=job.name, checkpoints={}, **dict.fromkeys(unknown))
+    return replace(
+        creation,
+        job=job.name,
+        state=None,
+        cancel_asked=None,
+        checkpoints={},
+        chosen=None,
+        model=None,
+        error=None,
+        data_read=None,
+        wrong_bytes=None,
+    )

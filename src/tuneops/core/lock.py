@@ -3,7 +3,7 @@
 An entry without a job is an intent: asked for, answer not yet seen.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -166,19 +166,35 @@ class Lock:
 
     def put(self, address: str, key: str, creation: Creation) -> "Lock":
         """Record a creation at an address; other creations stay as they are."""
-        job = self.at(address)
-        job = replace(job, creations={**job.creations, key: creation})
-        if address in self.retired and address not in self.jobs:
-            return replace(self, retired={**self.retired, address: job})
-        return replace(self, jobs={**self.jobs, address: job})
+        return self.record([(address, key, creation)])
 
     def drop_intent(self, address: str, key: str) -> "Lock":
         """Forget a creation that the service definitely refused, or that was never sent."""
-        job = self.jobs.get(address)
-        if job is None or key not in job.creations or not job.creations[key].unanswered:
-            return self
-        rest = {name: item for name, item in job.creations.items() if name != key}
-        jobs = {name: item for name, item in self.jobs.items() if name != address}
-        if rest or job.current:
-            jobs[address] = replace(job, creations=rest)
-        return replace(self, jobs=jobs)
+        return self.record([(address, key, None)])
+
+    def record(self, entries: Iterable[tuple[str, str, Creation | None]]) -> "Lock":
+        """Record many creations at once, in this order; None forgets an intent, and no more.
+
+        What an entry costs does not depend on how many addresses there are.
+        """
+        books = {"jobs": dict(self.jobs), "retired": dict(self.retired)}
+        opened: dict[str, dict[str, Creation]] = {}
+        for address, key, creation in entries:
+            retired = address in self.retired and address not in self.jobs
+            book = books["retired" if retired else "jobs"]
+            if address not in opened:
+                opened[address] = dict(self.at(address).creations)
+            creations = opened[address]
+            if creation is not None:
+                creations[key] = creation
+            elif not retired and key in creations and creations[key].unanswered:
+                del creations[key]
+            else:
+                continue
+            book[address] = LockedJob(current=self.at(address).current, creations=creations)
+        jobs = {
+            address: job
+            for address, job in books["jobs"].items()
+            if job.creations or job.current or address not in opened
+        }
+        return replace(self, jobs=jobs, retired=books["retired"])

@@ -6,6 +6,8 @@ section 12 (a cancel needs a matching recorded recipe).
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
 
 from tuneops.core.observed import ObservedJob
 from tuneops.core.recipe import BaseModel, Pretuned, Recipe
@@ -22,6 +24,15 @@ def adoptable(target: str, jobs: Iterable[ObservedJob]) -> ObservedJob | None:
         if name.rpartition("/")[2] == last:
             return job
     return None
+
+
+def shows(recipe: Recipe, job: ObservedJob) -> bool:
+    """Say whether the job shows what the recipe set, wherever its data lies.
+
+    The same bytes under another name are no other recipe.
+    """
+    uri = job.fields.training_uri or recipe.training.uri
+    return made_by(replace(recipe, training=replace(recipe.training, uri=uri)), job)
 
 
 def made_by(recipe: Recipe, job: ObservedJob) -> bool:
@@ -50,5 +61,10 @@ def made_by(recipe: Recipe, job: ObservedJob) -> bool:
     return (
         continued
         and all(want == have for want, have in pairs)
-        and all(want is None or want == have for want, have in numbers)
+        and all(want is None or _same(want, have) for want, have in numbers)
     )
+
+
+def _same(want: Decimal | int, have: Decimal | int | None) -> bool:
+    """Compare numbers as the service shows them: as doubles, and nothing for a zero."""
+    return float(want) == float(have or 0)

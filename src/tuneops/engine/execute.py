@@ -1,11 +1,11 @@
-"""Perform one step, safely: the creation protocol's effects, and a cancel that is written down.
+"""Perform the creation protocol's effects for real.
 
-The protocol decides the order (`core.creation`); this module only does what it is told.
+The protocol decides the order (`core.protocol`); this module only does what it is told.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, assert_never
 
@@ -29,15 +29,14 @@ from tuneops.core.creation import (
     Silence,
     SwapClaim,
     Unknown,
-    create,
+    Wait,
 )
 from tuneops.core.desired import Pinned
-from tuneops.core.lock import Creation, Lock
-from tuneops.core.observed import JobState, ObservedJob
-from tuneops.core.steps import CancelJob
+from tuneops.core.lock import Creation
+from tuneops.core.protocol import create
 from tuneops.engine.pins import ReadFile
 from tuneops.engine.ports import ClaimStore, ObjectStore, TuningService
-from tuneops.errors import Rejected, Unanswered
+from tuneops.errors import Rejected, TuneopsError, Unanswered
 
 
 class Memory(Protocol):
@@ -69,6 +68,8 @@ class Hands:
     """Where a dataset of the project lies on disk."""
     progress: Callable[[str], None]
     """Say what takes its time, such as an upload."""
+    sleep: Callable[[float], None]
+    """Let so many seconds pass (virtual ones on the embedded emulator)."""
     clocks: Callable[[], tuple[float, ...]] = lambda: (time.monotonic(), time.time())
     """Seconds by clocks of this machine: one stands still while it sleeps, one can be put back."""
 
@@ -76,23 +77,29 @@ class Hands:
 def create_job(order: Order, hands: Hands) -> Outcome:
     """Run the creation protocol for one order.
 
-    Faults of reads and of local writes pass through: the next tick looks at the world again.
+    Faults of reads and of local writes before the POST pass through: the next tick looks at the
+    world again. Afterwards none does: what could not be written down is said in the outcome.
     """
     protocol = create(order)
     answer: object = None
+    fault: TuneopsError | None = None
     looked = hands.clocks()
     while True:
         try:
-            effect = protocol.send(answer)
+            effect = protocol.throw(fault) if fault else protocol.send(answer)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
+        fault = None
         if isinstance(effect, ListJobs):
             looked = hands.clocks()
         if isinstance(effect, PostJob) and _elapsed(looked, hands) > effect.within.total_seconds():
             answer = Refusal("this run was held up just before the create", _HELD_UP, busy=True)
-        else:
+            continue
+        try:
             answer = perform(effect, hands)
+        except TuneopsError as trouble:
+            fault = trouble
 
 
 _HELD_UP = ("nothing was sent: another run may have taken over meanwhile; run again",)
@@ -125,9 +132,12 @@ def perform(effect: Effect, hands: Hands) -> object:
             try:
                 return hands.service.create_job(request)
             except Rejected as refusal:
-                return Refusal(refusal.message, refusal.notes, busy=refusal.status == 429)
+                full = refusal.status == 429
+                return Refusal(refusal.message, refusal.notes, busy=full, quota=full)
             except Unanswered as silence:
                 return Silence(silence.message)
+        case Wait(seconds):
+            hands.sleep(seconds)
         case _:
             assert_never(effect)
     return None
@@ -147,36 +157,10 @@ def _check_data(pinned: Pinned, hands: Hands) -> DataState:
     return "ready" if same else "moved"
 
 
-def cancel_job(step: CancelJob, ledger: Lock, hands: Hands) -> Refusal | Found | None:
-    """Ask for a job to stop, after a fresh look and after writing down that it was us who asked.
-
-    A job that has ended meanwhile is left alone, and its end is not ours: that is Found. One that
-    is not what the plan saw, or whose twin is not there to take its place, is not cancelled.
-    """
-    assert step.change.job is not None, "a cancel names its job"
-    fresh = hands.service.get_job(step.change.job)
-    if fresh is None or fresh.state.terminal:
-        return Found(step.change.job)
-    if fresh.ownership is None or fresh.ownership.lineage != step.change.lineage:
-        return Refusal(f"`{fresh.name}` is not the job that the plan saw; it was left alone")
-    if step.keep is not None and not _useful(hands.service.get_job(step.keep)):
-        return Refusal(f"`{step.keep}` is not there to be kept; its twin was left alone")
-    for address, key, creation in ledger.creations():
-        if creation.job == step.change.job:
-            hands.memory.remember(address, key, replace(creation, cancel_asked=True))
-    try:
-        hands.service.cancel_job(step.change.job)
-    except Rejected as refusal:
-        return Refusal(refusal.message, refusal.notes)
-    return None
-
-
-def _useful(job: ObservedJob | None) -> bool:
-    return job is not None and (not job.state.terminal or job.state is JobState.SUCCEEDED)
-
-
 def exit_code(outcome: Outcome) -> int:
     """What one outcome means for the command's exit code (`tuneops help exit-codes`)."""
+    if troubles(outcome):
+        return 1
     match outcome:
         case Made() | Found():
             return 0
@@ -184,6 +168,8 @@ def exit_code(outcome: Outcome) -> int:
             return 7
         case Held(why="unanswered" | "not-listed"):
             return 7
+        case Held(why="quota"):
+            return 6
         case Held():
             return 3
         case Contended():
@@ -192,3 +178,8 @@ def exit_code(outcome: Outcome) -> int:
             return 6 if busy else 1
         case _:
             assert_never(outcome)
+
+
+def troubles(outcome: Outcome | None) -> tuple[str, ...]:
+    """What could not be written down of an outcome."""
+    return outcome.troubles if isinstance(outcome, Made | Found | Refusal) else ()

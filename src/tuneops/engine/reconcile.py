@@ -4,6 +4,7 @@ Level, not edge: nothing is carried from one tick to the next but the lock on di
 killed at any instruction is continued by the next one.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -11,15 +12,16 @@ from typing import Protocol, assert_never
 
 from tuneops.core.creation import Contended, Found, Held, Made, Order, Outcome, Refusal, Unknown
 from tuneops.core.desired import DesiredGraph
-from tuneops.core.lock import Cause, Lock
+from tuneops.core.lock import Cause, Creation, Lock
 from tuneops.core.plan import Action, Approval, Change, Plan
 from tuneops.core.planner import make_plan
 from tuneops.core.steps import CancelJob, CreateJob, Step, intent, ready_steps, request
 from tuneops.core.view import View, look
-from tuneops.engine.execute import Hands, cancel_job, create_job
+from tuneops.engine.execute import Hands, create_job, exit_code, troubles
 from tuneops.engine.observe import observe
 from tuneops.engine.ports import Clock, ModelRegistry
-from tuneops.errors import Stale
+from tuneops.engine.stopping import cancel_job
+from tuneops.errors import DiskError, Stale, TuneopsError
 
 
 class LockStore(Protocol):
@@ -142,7 +144,9 @@ def tick(
 ) -> Tick:
     """One round. `refused` are creation keys that this run does not try again.
 
-    Stale when the plan goes beyond the approved limits, before anything is done.
+    Stale when the plan goes beyond the approved limits, before anything is done. Nothing more is
+    begun once something could not be written down; what was made by then is in the lock or, where
+    that cannot be written either, in the words of the fault.
     """
     view = survey(graph, world, terms.settle)
     plan = make_plan(view)
@@ -157,14 +161,38 @@ def tick(
     wrote = world.locks.save(view.ledger)
     lock = view.ledger
     outcomes: list[tuple[Change, Outcome | None]] = []
-    for step in ready_steps(plan, view, buying=not terms.only_free):
-        if not _permitted(step, terms, refused):
-            continue
-        outcome = _execute(step, view, lock, world, terms, plan)
-        outcomes.append((step.change, outcome))
-        lock = _fold(lock, step, outcome)
-    wrote = world.locks.save(lock) or wrote
+    entries: list[Entry] = []
+    try:
+        for step in ready_steps(plan, view, buying=not terms.only_free):
+            if not _permitted(step, terms, refused):
+                continue
+            outcome = _execute(step, view, world, terms, plan)
+            outcomes.append((step.change, outcome))
+            entries += _entries(view.ledger, step, outcome)
+            if troubles(outcome):
+                break
+    except TuneopsError:
+        with contextlib.suppress(TuneopsError):
+            world.locks.save(world.locks.load())
+        raise
+    lock = view.ledger.record(entries)
+    try:
+        wrote = world.locks.save(lock) or wrote
+    except DiskError as fault:
+        raise _unwritten(fault, outcomes) from fault
     return Tick(plan=plan, view=view, lock=lock, outcomes=tuple(outcomes), wrote=wrote)
+
+
+def _unwritten(fault: DiskError, outcomes: list[tuple[Change, Outcome | None]]) -> DiskError:
+    """The fault of a lock that could not be written, with what it would have said."""
+    made = [
+        f"`{change.address}` was made: `{outcome.creation.job}`"
+        for change, outcome in outcomes
+        if isinstance(outcome, Made)
+    ]
+    if made:
+        made.append("the next run finds it by its labels; nothing is bought twice")
+    return DiskError(fault.message, notes=(*fault.notes, *made), help=fault.help)
 
 
 def _permitted(step: Step, terms: Terms, refused: frozenset[str]) -> bool:
@@ -173,12 +201,10 @@ def _permitted(step: Step, terms: Terms, refused: frozenset[str]) -> bool:
     return step.change.key not in refused
 
 
-def _execute(
-    step: Step, view: View, lock: Lock, world: World, terms: Terms, plan: Plan
-) -> Outcome | None:
+def _execute(step: Step, view: View, world: World, terms: Terms, plan: Plan) -> Outcome | None:
     change = step.change
     if isinstance(step, CancelJob):
-        refusal = cancel_job(step, lock, world.hands)
+        refusal = cancel_job(step, view.ledger, world.hands, terms.runner)
         if refusal is None:
             world.watch(Event(address=change.address, event="cancelling", job=change.job))
         return refusal
@@ -207,33 +233,39 @@ def _order(step: CreateJob, view: View, world: World, terms: Terms, plan: Plan) 
     )
 
 
-def _fold(lock: Lock, step: Step, outcome: Outcome | None) -> Lock:
-    """The lock with what came of a step."""
-    key = step.change.key
+Entry = tuple[str, str, Creation | None]
+"""An address, a key, and what the lock is to say of it; None that an intent came to nothing."""
+
+
+def _entries(ledger: Lock, step: Step, outcome: Outcome | None) -> list[Entry]:
+    """What came of a step, for the lock."""
     if isinstance(step, CancelJob):
-        if outcome is not None:
-            return lock
-        for address, name, creation in lock.creations():
-            if creation.job == step.change.job:
-                return lock.put(address, name, replace(creation, cancel_asked=True))
-        return lock
-    assert key is not None, "a create has a key"
+        if outcome is not None and not troubles(outcome):
+            return []
+        return [
+            (address, key, replace(creation, cancel_asked=True))
+            for address, key, creation in ledger.creations()
+            if creation.job == step.change.job
+        ]
+    assert step.change.key is not None, "a create has a key"
     match outcome:
         case Made(creation) | Unknown(creation, _):
-            return lock.put(step.change.address, key, creation)
+            return [(step.change.address, step.change.key, creation)]
         case Refusal():
-            return lock.drop_intent(step.change.address, key)
+            return [(step.change.address, step.change.key, None)]
         case _:
-            return lock
+            return []
 
 
 def _told(change: Change, outcome: Outcome) -> Event:
     """What came of a create, as an event."""
     job = None
     match outcome:
-        case Made(creation):
+        case Made(creation, lost):
             job = creation.job
             event, detail = "submitted", f"tuningJobs/{(job or '').rpartition('/tuningJobs/')[2]}"
+            if lost:
+                detail += "; answer lost, found the job by its mark"
         case Found(name):
             event, detail = "found", name
         case Refusal(message, notes):
@@ -246,6 +278,8 @@ def _told(change: Change, outcome: Outcome) -> Event:
             event, detail = "busy", message
         case _:
             assert_never(outcome)
+    if trouble := "; ".join(troubles(outcome)):
+        detail += f"; not written down everywhere: {trouble}"
     return Event(
         address=change.address, event=event, detail=detail, job=job, attempt=change.attempt
     )
@@ -315,8 +349,8 @@ def given_up(done: Tick) -> set[str]:
 
 
 def _final(outcome: Outcome | None) -> bool:
-    moved = isinstance(outcome, Held) and outcome.why in ("pin-moved", "pin-lost")
-    return isinstance(outcome, Refusal) or moved
+    """Say whether this run must not try again: a refusal, or what a person must mend."""
+    return isinstance(outcome, Refusal) or (isinstance(outcome, Held) and exit_code(outcome) == 3)
 
 
 def is_over(done: Tick, refused: set[str]) -> bool:

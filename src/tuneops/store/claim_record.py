@@ -10,16 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from tuneops import strict
 from tuneops.core.claim import Claim
-from tuneops.errors import TuneopsError
+from tuneops.errors import ClaimDamaged
 
 VERSION = 1
-
-
-class ClaimDamaged(TuneopsError):
-    """A claim is there and cannot be read, so it is not known whether a create was sent."""
-
-    exit_code = 3
-    code = "claim-damaged"
 
 
 def dump(claim: Claim) -> bytes:
@@ -38,7 +31,7 @@ def load(document: object, key: str, shown: str) -> Claim:
         claim = _adapter().validate_python(value.get("claim"))
     except ValidationError as fault:
         raise damaged(shown, fault.errors(include_url=False)[0]["msg"]) from fault
-    if claim.at.tzinfo is None:
+    if any(moment is not None and moment.tzinfo is None for moment in (claim.at, claim.not_before)):
         raise damaged(shown, "its time does not say its zone")
     if claim.key != key:
         raise damaged(shown, f"it is the claim of another key, `{claim.key[:80]}`")

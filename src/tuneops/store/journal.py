@@ -49,15 +49,19 @@ class Journal:
 
     def replay(self, lock: Lock) -> Lock:
         """The lock with all that the journal adds to it; an answer is never undone."""
+        said: dict[tuple[str, str], Creation | None] = {}
         for line in self._lines():
-            known = lock.at(line.address).creations.get(line.key)
+            place = (line.address, line.key)
+            known = said[place] if place in said else lock.at(line.address).creations.get(line.key)
             if line.creation is None:
-                lock = lock.drop_intent(line.address, line.key)
+                if known is not None and known.unanswered:
+                    said[place] = None
             elif known is None or known.unanswered:
-                lock = lock.put(line.address, line.key, line.creation)
-            elif line.creation.cancel_asked and line.creation.job == known.job:
-                lock = lock.put(line.address, line.key, replace(known, cancel_asked=True))
-        return lock
+                said[place] = line.creation
+            elif line.creation.job == known.job and not known.cancel_asked:
+                asked = line.creation.cancel_asked
+                said[place] = known if asked is None else replace(known, cancel_asked=asked)
+        return lock.record((address, key, creation) for (address, key), creation in said.items())
 
     def clear(self) -> None:
         """Empty the journal: the lock holds everything that it said."""

@@ -1,18 +1,19 @@
 """The creation protocol, effect by effect: the order is the whole point."""
 
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.support.builders import NOON, a_job, an_observed_job, an_order
+from tests.support.builders import NOON, a_job, a_mark, an_observed_job, an_order
+from tuneops.core.claim import Claim
 from tuneops.core.creation import (
-    CheckData,
     Contended,
     Forget,
+    Found,
     Held,
-    ListJobs,
     Made,
-    PostJob,
     ProveMemory,
     ReadClaim,
     Refusal,
@@ -20,36 +21,52 @@ from tuneops.core.creation import (
     Silence,
     SwapClaim,
     Unknown,
-    create,
+    Wait,
 )
+from tuneops.core.observed import ObservedJob
+from tuneops.core.protocol import create
+from tuneops.errors import ClaimDamaged, DiskError, TuneopsError, Unavailable
 
 JOB = a_job()
 
 
 def _drive(**answers: Any) -> tuple[list[str], Any]:
-    """Run an order with these answers; tell the effects' names and the outcome."""
-    usual: dict[type, Any] = {
-        CheckData: "ready",
-        ReadClaim: None,
-        SwapClaim: "1",
-        ListJobs: (NOON, ()),
-        PostJob: an_observed_job(JOB),
+    """Run an order with these answers; tell the effects' names and the outcome.
+
+    A list is of answers in turn, the last of them for good; a fault is thrown in.
+    """
+    usual: dict[str, Any] = {
+        "CheckData": "ready",
+        "SwapClaim": "1",
+        "ListJobs": (NOON, ()),
+        "PostJob": an_observed_job(JOB),
     }
-    given = {kind: answers.get(kind.__name__, usual.get(kind)) for kind in usual}
-    protocol = create(an_order(JOB))
+    turns = {
+        name: list(answer) if isinstance(answer, list) else [answer]
+        for name, answer in {**usual, **answers}.items()
+        if name != "order"
+    }
+    protocol = create(answers.get("order", an_order(JOB)))
     names: list[str] = []
-    swaps = iter(answers.get("swaps", ()))
     answer: Any = None
     while True:
         try:
-            effect = protocol.send(answer)
+            thrown = isinstance(answer, TuneopsError)
+            effect = protocol.throw(answer) if thrown else protocol.send(answer)
         except StopIteration as end:
             return names, end.value
         name = type(effect).__name__
-        names.append(f"{name} {effect.claim.phase}" if isinstance(effect, SwapClaim) else name)
-        answer = given.get(type(effect))
-        if isinstance(effect, SwapClaim):
-            answer = next(swaps, answer)
+        more = effect.claim.phase if isinstance(effect, SwapClaim) else ""
+        more = f"{effect.seconds}" if isinstance(effect, Wait) else more
+        names.append(f"{name} {more}".rstrip())
+        queue = turns.get(name, [None])
+        answer = queue.pop(0) if len(queue) > 1 else queue[0]
+        if name == "SwapClaim":
+            _WRITTEN[:] = [effect.claim]
+
+
+_WRITTEN: list[Claim] = []
+"""The claim that was written last."""
 
 
 BEFORE = ["CheckData", "ReadClaim", "SwapClaim intent", "ListJobs", "ProveMemory", "Remember"]
@@ -71,20 +88,250 @@ def test_data_that_is_not_as_pinned_stops_before_anything(state: str, why: str) 
 
 
 def test_a_claim_that_is_lost_stops_before_the_list() -> None:
-    names, outcome = _drive(swaps=[None])
+    names, outcome = _drive(SwapClaim=None)
     assert names == BEFORE[:3] and isinstance(outcome, Contended)
 
 
 def test_a_fence_that_is_lost_forgets_the_intent_and_sends_nothing() -> None:
-    names, outcome = _drive(swaps=["1", None])
+    names, outcome = _drive(SwapClaim=["1", None])
     assert names == [*BEFORE, "SwapClaim issued", "Forget"]
     assert isinstance(outcome, Contended)
 
 
-def test_silence_leaves_intent_and_claim_as_they_are() -> None:
+LOOKS = [name for pause in (2, 5, 10, 20, 30) for name in (f"Wait {pause}", "ListJobs")]
+POSTED = [*BEFORE, "SwapClaim issued", "PostJob"]
+BROKEN = Unavailable("the store did not answer")
+FULL = DiskError("no space left")
+
+
+def _mine(*, mark: str | None = None) -> ObservedJob:
+    """The job that the order's own POST makes, or one with another mark."""
+    made = an_observed_job(JOB)
+    assert made.ownership is not None
+    mark = mark or an_order(JOB).creation.mark
+    return replace(made, ownership=replace(made.ownership, mark=mark))
+
+
+def _copied(job: ObservedJob) -> ObservedJob:
+    """The same labels on other settings."""
+    return replace(job, fields=replace(job.fields, base_model="gemini-2.5-pro"))
+
+
+def test_silence_is_looked_into_and_leaves_intent_and_claim_as_they_are() -> None:
     names, outcome = _drive(PostJob=Silence("?"))
-    assert names[-1] == "PostJob"
+    assert names == [*POSTED, *LOOKS]
     assert isinstance(outcome, Unknown) and outcome.creation.asked == NOON
+
+
+def test_no_look_goes_beyond_the_settle_time() -> None:
+    names, outcome = _drive(PostJob=Silence("?"), order=an_order(JOB, settle=timedelta(seconds=17)))
+    assert names == [*POSTED, *LOOKS[:6]] and isinstance(outcome, Unknown)
+
+
+def test_a_job_whose_answer_was_lost_is_found_by_its_mark() -> None:
+    lists = [(NOON, ()), (NOON, ()), BROKEN, (NOON, (an_observed_job(number=9), _mine()))]
+    names, outcome = _drive(PostJob=Silence("?"), ListJobs=lists)
+    assert names == [*POSTED, *LOOKS[:6], "Remember", "SwapClaim bound"]
+    assert isinstance(outcome, Made) and outcome.lost and not outcome.troubles
+    assert outcome.creation.job == _mine().name and outcome.creation.asked is None
+
+
+def test_a_job_with_another_mark_or_other_settings_is_not_the_answer_that_was_lost() -> None:
+    for job in (_mine(mark=a_mark(77)), _copied(_mine())):
+        _, outcome = _drive(PostJob=Silence("?"), ListJobs=[(NOON, ()), (NOON, (job,))])
+        assert isinstance(outcome, Unknown)
+
+
+@pytest.mark.parametrize("answer", [BROKEN, FULL, None])
+def test_a_claim_that_cannot_be_bound_hides_no_job(answer: Any) -> None:
+    names, outcome = _drive(SwapClaim=["1", "2", answer])
+    assert isinstance(outcome, Made) and len(outcome.troubles) == 1
+    assert names[:9] == [*POSTED, "Remember"]
+
+
+def test_a_claim_that_another_run_has_bound_to_our_job_will_do() -> None:
+    bound = replace(_intent(), phase="bound", job=_mine().name, runner="another")
+    _, outcome = _drive(SwapClaim=["1", "2", None], ReadClaim=[None, (bound, "9")])
+    assert isinstance(outcome, Made) and not outcome.troubles
+
+
+def test_an_answer_that_cannot_be_journalled_still_binds_the_claim() -> None:
+    names, outcome = _drive(Remember=[None, FULL])
+    assert names[-2:] == ["Remember", "SwapClaim bound"]
+    assert isinstance(outcome, Made) and outcome.troubles == ("no space left",)
+
+
+def test_a_refusal_that_cannot_be_written_down_is_still_one() -> None:
+    names, outcome = _drive(PostJob=Refusal("no"), Forget=FULL, SwapClaim=["1", "2", BROKEN])
+    assert names[len(POSTED) :][:2] == ["Forget", "SwapClaim void"]
+    assert isinstance(outcome, Refusal) and len(outcome.troubles) == 2
+
+
+# --- the claim store -----------------------------------------------------------------------------
+
+
+def _intent() -> Claim:
+    order = an_order(JOB)
+    return Claim(
+        key=order.key,
+        phase="intent",
+        epoch=1,
+        marks=(order.creation.mark,),
+        runner=order.runner,
+        at=order.at,
+    )
+
+
+def test_who_finds_his_own_record_after_a_lost_answer_has_won() -> None:
+    issued = replace(_intent(), phase="issued")
+    names, outcome = _drive(
+        SwapClaim=[BROKEN, BROKEN, "3"], ReadClaim=[None, (_intent(), "1"), (issued, "2")]
+    )
+    assert names.count("PostJob") == 1 and isinstance(outcome, Made) and not outcome.troubles
+
+
+def test_a_write_that_was_lost_is_made_once_more() -> None:
+    names, outcome = _drive(SwapClaim=[BROKEN, "1"])
+    assert names[1:5] == ["ReadClaim", "SwapClaim intent", "ReadClaim", "SwapClaim intent"]
+    assert isinstance(outcome, Made)
+
+
+def test_a_write_that_landed_late_under_the_second_one_is_our_own() -> None:
+    _, outcome = _drive(
+        SwapClaim=[BROKEN, None, "2", "3"], ReadClaim=[None, None, (_intent(), "1")]
+    )
+    assert isinstance(outcome, Made)
+
+
+def test_a_record_of_another_after_a_lost_answer_has_won() -> None:
+    other = replace(_intent(), runner="another", marks=(a_mark(9),))
+    names, outcome = _drive(SwapClaim=BROKEN, ReadClaim=[None, (other, "1")])
+    assert isinstance(outcome, Contended) and "PostJob" not in names
+
+
+def test_a_store_that_stays_silent_ends_the_attempt_with_nothing_sent() -> None:
+    with pytest.raises(Unavailable):
+        _drive(SwapClaim=BROKEN)
+
+
+def test_a_fence_that_is_not_answered_forgets_the_intent() -> None:
+    forgotten: list[str] = []
+    protocol = create(an_order(JOB))
+    answers = {"CheckData": "ready", "ListJobs": (NOON, ())}
+    answer: Any = None
+    with pytest.raises(Unavailable):
+        while True:
+            broken = answer is BROKEN
+            effect = protocol.throw(BROKEN) if broken else protocol.send(answer)
+            forgotten.append(type(effect).__name__)
+            answer = answers.get(forgotten[-1])
+            if isinstance(effect, SwapClaim):
+                answer = "1" if effect.claim.phase == "intent" else BROKEN
+            if isinstance(effect, ReadClaim) and len(forgotten) > 3:
+                answer = (_intent(), "1")
+    assert forgotten[-1] == "Forget" and "PostJob" not in forgotten
+
+
+def test_a_claim_that_is_garbage_holds_its_own_create_and_says_what_to_do() -> None:
+    damaged = ClaimDamaged("the claim `x` cannot be read", help="remove it only when")
+    for reads in (damaged, [None, damaged]):
+        names, outcome = _drive(ReadClaim=reads, SwapClaim=BROKEN)
+        assert isinstance(outcome, Held) and outcome.why == "claim-damaged"
+        assert "remove it only when" in outcome.message and "PostJob" not in names
+
+
+def _old(**changes: Any) -> tuple[Claim, str]:
+    """An earlier run's claim, an hour old."""
+    old = replace(_intent(), runner="another", marks=(a_mark(9),), at=NOON - timedelta(hours=1))
+    return replace(old, **changes), "7"
+
+
+def test_an_unanswered_claim_is_taken_over_only_after_three_lists() -> None:
+    names, outcome = _drive(ReadClaim=_old(phase="issued"))
+    looks = ["ListJobs", "Wait 10", "ListJobs", "Wait 10", "ListJobs"]
+    assert names[:8] == ["CheckData", "ReadClaim", *looks, "SwapClaim intent"]
+    assert isinstance(outcome, Made)
+
+
+def test_the_time_of_a_take_over_is_that_of_its_last_list() -> None:
+    later = NOON + timedelta(seconds=20)
+    lists = [(NOON, ()), (NOON, ()), (later, ()), BROKEN]
+    with pytest.raises(Unavailable):
+        _drive(ReadClaim=_old(phase="issued"), ListJobs=lists)
+    assert _WRITTEN[0].at == later and _WRITTEN[0].marks == (a_mark(9), _intent().marks[0])
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_job_that_shows_before_a_take_over_is_bound(number: int) -> None:
+    lists: list[Any] = [*[(NOON, ())] * number, (NOON, (_mine(mark=a_mark(9)),))]
+    names, outcome = _drive(ReadClaim=_old(phase="issued"), ListJobs=lists)
+    assert names[-1] == "SwapClaim bound" and names.count("ListJobs") == number + 1
+    assert isinstance(outcome, Found) and not outcome.troubles
+    assert _WRITTEN[0].marks == (a_mark(9),)
+
+
+def test_a_list_that_fails_is_no_list_for_a_take_over() -> None:
+    with pytest.raises(Unavailable):
+        _drive(ReadClaim=_old(phase="issued"), ListJobs=[(NOON, ()), BROKEN])
+
+
+# --- copies --------------------------------------------------------------------------------------
+
+
+def test_a_copy_with_other_settings_is_neither_bound_nor_bought_again() -> None:
+    copy = _copied(an_observed_job(JOB))
+    names, outcome = _drive(ListJobs=(NOON, (copy,)))
+    assert isinstance(outcome, Held) and outcome.why == "not-known-here"
+    assert copy.name in outcome.message and names[-1] == "ListJobs"
+
+
+def test_the_genuine_one_of_several_is_found() -> None:
+    copy, job = _copied(an_observed_job(JOB)), an_observed_job(JOB, number=2)
+    _, outcome = _drive(ListJobs=(NOON, (copy, job)))
+    assert outcome == Found(job.name)
+
+
+# --- the quota -----------------------------------------------------------------------------------
+
+
+def _full(earlier: Claim | None, at: datetime = NOON) -> Claim:
+    _, outcome = _drive(
+        ReadClaim=(earlier, "7") if earlier else None,
+        ListJobs=(at, ()),
+        PostJob=Refusal("full", busy=True, quota=True),
+        order=an_order(JOB, at=at),
+    )
+    assert isinstance(outcome, Refusal)
+    return _WRITTEN[0]
+
+
+def test_each_no_of_the_quota_doubles_the_wait_up_to_an_hour() -> None:
+    claim, at, pauses = None, NOON, []
+    for number in range(1, 10):
+        claim = _full(claim, at)
+        assert claim.not_before is not None and claim.refusals == number
+        pauses.append(int((claim.not_before - at).total_seconds()) // 60)
+        at = claim.not_before
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_a_create_waits_until_the_quota_may_have_room() -> None:
+    claim = _full(None)
+    assert claim.not_before is not None
+    early = an_order(JOB, at=claim.not_before - timedelta(seconds=1))
+    names, outcome = _drive(ReadClaim=(claim, "7"), order=early)
+    assert isinstance(outcome, Held) and outcome.why == "quota" and names[-1] == "ReadClaim"
+    assert "2026-11-20 12:01:00 UTC" in outcome.message
+    _, outcome = _drive(ReadClaim=(claim, "7"), order=an_order(JOB, at=claim.not_before))
+    assert isinstance(outcome, Made)
+
+
+def test_another_no_than_the_quotas_is_not_waited_out() -> None:
+    _drive(PostJob=Refusal("bad"), ReadClaim=(_full(None), "7"), order=an_order(JOB, at=LATER))
+    assert (_WRITTEN[0].phase, _WRITTEN[0].refusals, _WRITTEN[0].not_before) == ("void", None, None)
+
+
+LATER = NOON + timedelta(days=1)
 
 
 def test_a_refusal_is_written_down_as_nothing_made() -> None:

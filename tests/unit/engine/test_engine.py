@@ -29,13 +29,13 @@ from tuneops.core.steps import CancelJob
 from tuneops.engine.execute import (  # type: ignore[attr-defined]
     CheckData,
     Hands,
-    cancel_job,
     exit_code,
     perform,
 )
 from tuneops.engine.observe import observe
 from tuneops.engine.ports import StoredObject
 from tuneops.engine.reconcile import Event, Report, converge, tick, transitions
+from tuneops.engine.stopping import cancel_job
 from tuneops.errors import Rejected, Stale, Unavailable
 
 JOB = a_job()
@@ -52,6 +52,11 @@ ONE, OTHER = a_graph(*a_chain("seed")), a_graph(*a_chain("seed", nonce="2"))
         (Held("not-listed", ""), 7),
         (Held("pin-moved", ""), 3),
         (Held("pin-lost", ""), 3),
+        (Held("claim-damaged", ""), 3),
+        (Held("not-known-here", ""), 3),
+        (Held("quota", ""), 6),
+        (Made(a_creation(JOB), troubles=("no space",)), 1),
+        (Refusal("full", busy=True, troubles=("no space",)), 1),
         (Contended(""), 6),
         (Refusal("no"), 1),
         (Refusal("full", busy=True), 6),
@@ -233,7 +238,12 @@ def test_what_happens_to_a_job_is_told_once() -> None:
 
 @pytest.mark.parametrize(
     ("fault", "event"),
-    [("lost-answer", "unanswered"), ("refused", "refused"), ("busy", "refused")],
+    [
+        ("lost-answer", "submitted"),
+        ("lost-request", "unanswered"),
+        ("refused", "refused"),
+        ("busy", "refused"),
+    ],
 )
 def test_what_came_of_a_create_is_told(fault: str, event: str) -> None:
     told: list[Event] = []
@@ -317,9 +327,9 @@ class TwoJobs:
         self.cancels.append(name)
 
 
-def stop(service: TwoJobs, step: CancelJob) -> Refusal | Found | None:
+def stop(service: TwoJobs, step: CancelJob) -> Outcome | None:
     hands = SimpleNamespace(service=service, memory=None)
-    return cancel_job(step, a_lock(), cast("Hands", hands))
+    return cancel_job(step, a_lock(), cast("Hands", hands), "runner-1")
 
 
 def test_a_surplus_twin_is_stopped_only_while_the_other_is_there() -> None:

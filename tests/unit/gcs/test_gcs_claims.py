@@ -13,11 +13,10 @@ import pytest
 
 from tuneops.core.claim import Claim
 from tuneops.emulator.application import Emulator
-from tuneops.errors import NotFound, Rejected, TuneopsError, Unavailable
+from tuneops.errors import ClaimDamaged, NotFound, Rejected, TuneopsError, Unavailable
 from tuneops.gcs.claims import TRIES, GcsClaims, Spelling
 from tuneops.http.waiting import Waiting
 from tuneops.store import claim_record
-from tuneops.store.claim_record import ClaimDamaged
 
 PLACE = "gs://acme-claims/tuneops"
 CLAIM = Claim(

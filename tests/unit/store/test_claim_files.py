@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneops.core.claim import Claim
+from tuneops.errors import ClaimDamaged
 from tuneops.store.claim_files import FileClaims
-from tuneops.store.claim_record import VERSION, ClaimDamaged, dump, load, parse
+from tuneops.store.claim_record import VERSION, dump, load, parse
 
 CLAIM = Claim(
     key="k4f1c",

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from tuneops.core.claim import Claim
-from tuneops.errors import Denied, Unavailable
-from tuneops.store.claim_record import ClaimDamaged
+from tuneops.errors import ClaimDamaged, Denied, Unavailable
 from tuneops.store.claim_refs import NAMESPACE, GitRefClaims
 from tuneops.store.plumbing import shared_remote
 
