@@ -39,6 +39,7 @@ Look closer:
   lock        Show, check, merge and rebuild what was made
   discover    Find jobs that tuneops does not know
   adopt       Write a spec that takes one of them over
+  data        Check, convert and compare datasets
   models      Show what is known of base models: limits, regions, prices, dates
 
 Tools:
@@ -60,6 +61,7 @@ COMMANDS = {
     "lock": "lock",
     "discover": "discover",
     "adopt": "adopt",
+    "data": "data",
     "models": "models",
     "emulator": "emulator",
     "schema": "schema",

@@ -7,10 +7,8 @@ Google's rates where the length of a file is known, and a wide span where it is 
 
 from dataclasses import dataclass
 
-SOURCE = (
-    "4 characters a token (Google's page on counting tokens), fewer in other scripts; media by "
-    "Google's rates, with the length of a file guessed. An estimate, not a count"
-)
+SOURCE = "an estimate, by some 4 characters a token, fewer in other scripts, and media by rates"
+"""Where the numbers come from, in words to show beside them."""
 
 _LOW, _HIGH = (20, 25, 40, 100), (34, 70, 110, 300)
 """Hundredths of a token for a character of one, two, three and four bytes in UTF-8, that is ASCII,

@@ -4,6 +4,7 @@ import contextlib
 import os
 import stat
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from tuneops.errors import DiskError
@@ -48,6 +49,21 @@ def write(path: Path, content: bytes) -> None:
 
     DiskError when that cannot be done; the old file is then untouched.
     """
+    write_blocks(path, (content,))
+
+
+class ExistsError(DiskError):
+    """There is a file already, and it was not to be replaced."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"`{path}` exists", help="name another file, or add `--force`")
+
+
+def write_blocks(path: Path, blocks: Iterable[bytes], *, replace: bool = True) -> None:
+    """Write a file as `write` does, a block at a time; what the blocks raise leaves no trace.
+
+    ExistsError when it is there and is not to be replaced.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -56,12 +72,18 @@ def write(path: Path, content: bytes) -> None:
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            for block in blocks:
+                file.write(block)
             file.flush()
             os.fchmod(descriptor, 0o644)
             os.fsync(descriptor)
-        temporary.replace(path)
+        if replace:
+            temporary.replace(path)
+        else:
+            path.hardlink_to(temporary)
         sync_folder(path.parent)
+    except FileExistsError as fault:
+        raise ExistsError(path) from fault
     except OSError as fault:
         raise DiskError(f"cannot write `{path}`: {fault.strerror}") from fault
     finally:

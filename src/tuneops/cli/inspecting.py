@@ -1,0 +1,203 @@
+"""Look into datasets that are named on the command line: what `data` does."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tuneops.cli.options import Options
+from tuneops.cli.project import open_project
+from tuneops.core.recipe import Method
+from tuneops.datasets.checks import Checked, check_validation, judge
+from tuneops.datasets.conversion import Conversion
+from tuneops.datasets.difference import compare
+from tuneops.datasets.distribution import distribution
+from tuneops.datasets.files import blocks, check_file, open_file, scan_file
+from tuneops.datasets.limits import ANY, Limits, limits_of
+from tuneops.datasets.scan import Scan
+from tuneops.diagnostics import Diagnostic, SourceRef, has_errors, sort_key
+from tuneops.errors import InputError
+from tuneops.render.data import (
+    checked_json,
+    checked_lines,
+    difference_json,
+    difference_lines,
+    statistics_json,
+    statistics_lines,
+)
+from tuneops.render.findings import findings_github, findings_json
+from tuneops.render.lines import Line, counted
+from tuneops.store.files import write_blocks
+
+_HEAD = 1 << 20
+
+
+def check_files(
+    chosen: Options,
+    files: Sequence[Path],
+    *,
+    kind: str | None,
+    model: str | None,
+    validation: Path | None,
+) -> int:
+    """Check files, and one for validation beside each of them; give the exit code."""
+    limits = _limits(chosen, model)
+    every: list[tuple[str, Method, Checked]] = []
+    findings: list[Diagnostic] = []
+    named = [*files, *([validation] if validation else [])]
+    for path in dict.fromkeys(named):
+        try:
+            method = _method(path, kind)
+            checked = check_file(path, name=str(path), method=method, limits=limits)
+        except InputError as fault:
+            findings += fault.findings
+            continue
+        every.append((str(path), method, checked))
+        findings += checked.findings
+    held = next((found for name, _, found in every if validation and name == str(validation)), None)
+    for name, _, trained in every:
+        if held is not None and name != held.path:
+            findings += check_validation(trained, held, limits)
+    found = tuple(sorted(findings, key=sort_key))
+    code = 65 if has_errors(found) else 0
+    if chosen.machine:
+        chosen.console.answer_json(
+            {
+                "formatVersion": 1,
+                "command": "data check",
+                "files": [checked_json(name, how, one.summary) for name, how, one in every],
+                "diagnostics": findings_json(found),
+                "exitCode": code,
+            }
+        )
+        return code
+    if chosen.format == "github":
+        chosen.console.answer_text(findings_github(found))
+    elif found:
+        chosen.console.complain_of(found, files=len(set(named)))
+    if every:
+        chosen.console.answer(checked_lines((name, how, one.summary) for name, how, one in every))
+    if not found:
+        files_word = counted(len(every), "file")
+        chosen.console.answer([Line(f"{files_word}: no problems.")])
+    return code
+
+
+def show_statistics(chosen: Options, path: Path, *, kind: str | None) -> int:
+    """Show how a file's examples are spread; give the exit code."""
+    method, name = _method(path, kind), str(path)
+    scan = scan_file(path, name=name, scan=Scan(method=method, limits=ANY, measured=True))
+    checked = judge(scan, name)
+    if scan.format is not None or not scan.examples:
+        raise InputError(checked.findings)
+    tokens, turns = distribution(scan.sizes or ()), distribution(scan.turns or ())
+    if chosen.machine:
+        found = statistics_json(name, method, checked.summary, tokens, turns)
+        chosen.console.answer_json({"formatVersion": 1, "command": "data stats", **found})
+        return 0
+    chosen.console.answer(statistics_lines(name, method, checked.summary, tokens, turns))
+    if has_errors(checked.findings):
+        chosen.console.say([Line("Some lines are not as they must be: `tuneops data check` them.")])
+    return 0
+
+
+def show_difference(chosen: Options, old: Path, new: Path, *, kind: str | None) -> int:
+    """Show how two versions of a file differ; give the exit code."""
+    method = _method(new, kind)
+    with open_file(old) as before, open_file(new) as after:
+        found = compare(blocks(before), blocks(after), method)
+    if chosen.machine:
+        document = difference_json(str(old), str(new), found)
+        chosen.console.answer_json({"formatVersion": 1, "command": "data diff", **document})
+    else:
+        chosen.console.answer(difference_lines(str(old), str(new), found))
+    return 0
+
+
+def convert_file(
+    chosen: Options,
+    path: Path,
+    out: Path | None,
+    *,
+    kind: str | None,
+    drop: Sequence[str],
+    force: bool,
+) -> int:
+    """Write a file's examples in the service's format; give the exit code."""
+    out = out or path.with_name(f"{path.stem}.converted.jsonl")
+    if out.exists() and path.exists() and out.samefile(path) and not force:
+        raise _refused(path, "the file would replace itself", "name another one with `--out`")
+    run = Conversion(path=str(path), method=Method(kind) if kind else None, dropped=drop)
+    with open_file(path) as stream:
+        write_blocks(out, _all_or_none(run, run.lines(blocks(stream))), replace=force)
+    assert run.method is not None
+    if chosen.machine:
+        chosen.console.answer_json(
+            {
+                "formatVersion": 1,
+                "command": "data convert",
+                "file": str(path),
+                "out": str(out),
+                "kind": run.method.value,
+                "examples": run.examples,
+            }
+        )
+        return 0
+    words = f"{counted(run.examples, 'example')}, {run.method}"
+    chosen.console.answer([Line(f"{out}: {words}."), Line(f"Look at it: tuneops data check {out}")])
+    return 0
+
+
+def _all_or_none(run: Conversion, lines: Iterator[bytes]) -> Iterator[bytes]:
+    yield from lines
+    if run.refused:
+        more = run.refused - len(run.findings)
+        last = [] if more <= 0 else [_more(run, more)]
+        raise InputError((*run.findings, *last))
+    if not run.examples:
+        raise InputError((_finding(run.path, "there are no examples in it", code="dataset-empty"),))
+
+
+def _more(run: Conversion, more: int) -> Diagnostic:
+    return _finding(
+        run.path, f"{counted(more, 'more line', 'more lines')} cannot be converted either"
+    )
+
+
+def _limits(chosen: Options, model: str | None) -> Limits:
+    if model is None:
+        return ANY
+    from tuneops.catalog.models import table
+    from tuneops.spec.near import meant
+
+    try:
+        known = open_project(chosen).resolution.models
+    except InputError as outside:
+        if outside.findings[0].code != "no-project":
+            raise
+        known = table()
+    row = known.find(model)
+    if row is None:
+        message = f"`{model[:80]}` is not in the model table"
+        help_ = meant(model, known.models, "its models")
+        raise InputError((Diagnostic(code="unknown-model", message=message, help=help_),))
+    return limits_of(row)
+
+
+def _method(path: Path, kind: str | None) -> Method:
+    """The method that was named, or that the first example looks like."""
+    if kind is not None:
+        return Method(kind)
+    with open_file(path) as stream:
+        head = stream.read(_HEAD).lstrip()
+    first = head.partition(b"\n")[0]
+    return Method.PREFERENCE if b'"completions"' in first else Method.SUPERVISED
+
+
+def _refused(path: Path, message: str, help_: str) -> InputError:
+    return InputError((_finding(str(path), message, help_=help_),))
+
+
+def _finding(
+    path: str, message: str, *, code: str = "dataset-convert", help_: str | None = None
+) -> Diagnostic:
+    where = SourceRef(path=path, line=1, column=1)
+    return Diagnostic(code=code, message=message, where=where, help=help_)

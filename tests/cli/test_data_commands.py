@@ -1,0 +1,175 @@
+"""`tuneops data`: what is checked, shown, compared and written."""
+
+import gzip
+import json
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import bare, program, tuneops
+from tests.cli.test_golden import compare_runs
+from tests.support.dataset_cases import GOOD, MODEL, PAIR, USER, turn
+
+CHAT = {
+    "messages": [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Where is order 12?"},
+        {"role": "assistant", "content": "On its way."},
+    ]
+}
+
+
+def write(path: Path, *lines: object) -> Path:
+    path.write_text("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines))
+    return path
+
+
+def said(number: int, answer: str = "yes") -> dict[str, object]:
+    return {"contents": [turn("user", f"Is {number} a number?"), turn("model", answer)]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path / "train.jsonl", *map(said, range(40)))
+    write(tmp_path / "check.jsonl", *map(said, range(38, 42)))
+    write(tmp_path / "tone.jsonl", PAIR, {**PAIR, "contents": [USER, MODEL, USER]})
+    return tmp_path
+
+
+def test_what_is_said_of_datasets(folder: Path) -> None:
+    write(folder / "bad.jsonl", GOOD, {**GOOD, "contents": [USER, turn("assistant", "x")]}, CHAT)
+    (folder / "packed.jsonl").write_bytes(gzip.compress(b"{}", mtime=0))
+    compare_runs(
+        "data-check",
+        folder,
+        "data check train.jsonl tone.jsonl",
+        "data check train.jsonl --validation check.jsonl",
+        "data check bad.jsonl packed.jsonl missing.jsonl",
+        "data check bad.jsonl --kind preference --model gemini-2.5-flsh",
+        "data check check.jsonl -f json",
+    )
+
+
+def test_how_examples_are_spread(folder: Path) -> None:
+    lines = [said(n, "da " * (n * n % 50)) for n in range(1, 60)]
+    write(folder / "wide.jsonl", *lines, said(1, "Где? 東京 🗼"), GOOD, GOOD)
+    compare_runs("data-stats", folder, "data stats wide.jsonl", "data stats tone.jsonl -f json")
+
+
+def test_how_versions_differ(folder: Path) -> None:
+    new = [said(n) for n in range(39, 4, -1)]
+    write(folder / "new.jsonl", *new[:-1], said(5, "no, it is five"), said(77), said(77))
+    compare_runs(
+        "data-diff",
+        folder,
+        "data diff train.jsonl new.jsonl",
+        "data diff train.jsonl train.jsonl",
+        "data diff train.jsonl new.jsonl -f json",
+    )
+
+
+def test_formats_of_others_are_converted_or_told(folder: Path) -> None:
+    write(folder / "chats.jsonl", CHAT, {**CHAT, "id": 7})
+    write(folder / "half.jsonl", CHAT, {"messages": [{"role": "tool", "content": "x"}]})
+    compare_runs(
+        "data-convert",
+        folder,
+        "data convert chats.jsonl",
+        "data convert chats.jsonl --drop id",
+        "data convert chats.jsonl --drop id",
+        "data convert chats.jsonl --drop id --force -f json",
+        "data check chats.converted.jsonl",
+        "data convert half.jsonl",
+        "data convert train.jsonl --out train.jsonl",
+    )
+    lines = (folder / "chats.converted.jsonl").read_text().splitlines()
+    assert json.loads(lines[0])["contents"][1] == turn("model", "On its way.")
+    assert stat.S_IMODE((folder / "chats.converted.jsonl").stat().st_mode) == 0o644
+    left = {path.name for path in folder.iterdir()}
+    assert not (folder / "half.converted.jsonl").exists()
+    assert not any(name.startswith(".") for name in left), "nothing half-written is left"
+
+
+def test_the_pages_of_data_commands(tmp_path: Path) -> None:
+    assert tuneops(tmp_path, "data").code == 0
+    assert tuneops(tmp_path, "data", "check").code == 64
+    assert tuneops(tmp_path, "data", "chek").code == 64
+
+
+@pytest.mark.parametrize("command", ["check", "stats", "diff", "convert"])
+def test_what_is_no_file_is_refused_at_once(command: str, folder: Path) -> None:
+    os.mkfifo(folder / "pipe.jsonl")
+    (folder / "folder.jsonl").mkdir()
+    (folder / "loop.jsonl").symlink_to("loop.jsonl")
+    with socket.socket(socket.AF_UNIX) as served:
+        served.bind(str(folder / "s"))
+        for name in ("pipe.jsonl", "folder.jsonl", "loop.jsonl", "s", "/dev/zero", "none"):
+            more = ["train.jsonl"] if command == "diff" else []
+            done = tuneops(folder, "data", command, *more, name)
+            assert done.code == 65, (name, done.err)
+            assert "error[dataset-" in done.err
+
+
+def test_a_word_from_a_file_moves_no_cursor(folder: Path) -> None:
+    evil = "\x1b[2J\u202e##[error]x"
+    write(folder / "evil.jsonl", said(1, evil), {evil: 1}, {"contents": [turn(evil, "x")]})
+    write(folder / "evil2.jsonl", {"contents": [turn("user", evil), MODEL]})
+    for words in (
+        ["check", "evil.jsonl"],
+        ["diff", "evil.jsonl", "evil2.jsonl"],
+        ["diff", "evil.jsonl", "evil2.jsonl", "-f", "json"],
+        ["convert", "evil.jsonl"],
+        ["stats", "evil.jsonl"],
+        ["check", "evil.jsonl", "-f", "github"],
+    ):
+        done = tuneops(folder, "data", *words)
+        for letter in ("\x1b", "\u202e", "##[error"):
+            assert letter not in done.out + done.err, words
+
+
+def test_bad_data_is_told_beside_a_broken_spec(sample: Path) -> None:
+    (sample / "specs/broken.yaml").write_text("kind: TuningJob\n")
+    write(sample / "specs/data/refunds.jsonl", {"contents": [USER, turn("assistant", "x")]})
+    done = tuneops(sample, "validate")
+    assert done.code == 65
+    assert "specs/broken.yaml:1" in done.err
+    assert "specs/data/refunds.jsonl:1" in done.err
+
+
+def test_a_sample_is_the_head_of_each_file(sample: Path) -> None:
+    file = sample / "specs/data/refunds.jsonl"
+    late = json.dumps({"contents": [USER, turn("assistant", "x")]}) + "\n"
+    file.write_text(file.read_text() * 80 + late)
+    assert file.stat().st_size > 1 << 20
+    assert tuneops(sample, "validate").code == 65
+    done = tuneops(sample, "validate", "--data", "sample")
+    assert done.code == 0
+    assert "3,203 examples" in done.out
+
+
+def test_a_dataset_that_leads_out_of_the_project_is_refused(sample: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.jsonl"
+    write(secret, GOOD)
+    file = sample / "specs/data/refunds.jsonl"
+    file.unlink()
+    file.symlink_to(secret)
+    for command in ("validate", "plan"):
+        done = tuneops(sample, command)
+        assert done.code == 65
+        assert "error[outside-project]: dataset `specs/data/refunds.jsonl` is a link" in done.err
+    file.unlink()
+    file.symlink_to("seed.jsonl")
+    assert tuneops(sample, "validate").code == 0
+    file.unlink()
+    os.mkfifo(file)
+    done = tuneops(sample, "validate")
+    assert done.code == 65
+    assert "is not a regular file" in done.err
+
+
+def test_bars_in_a_poor_encoding_are_plain(folder: Path) -> None:
+    done = program(folder, "data", "stats", "train.jsonl", env=bare(PYTHONIOENCODING="ascii"))
+    assert "####" in done.out
