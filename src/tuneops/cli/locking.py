@@ -10,7 +10,8 @@ from tuneops.cli.locks import rehearsed
 from tuneops.cli.options import Options
 from tuneops.cli.project import Project, open_project
 from tuneops.core.lock import Lock
-from tuneops.core.merge import Conflict, Difference, Merged, bare, differences, merge
+from tuneops.core.lock_changes import Difference, bare, differences
+from tuneops.core.merge import Conflict, Merged, merge
 from tuneops.core.rebuild import Rebuilt
 from tuneops.core.rebuild import rebuild as rebuilt_lock
 from tuneops.diagnostics import Diagnostic, Severity

@@ -9,7 +9,7 @@ from tuneops.cli.appending import append
 from tuneops.cli.project import Project
 from tuneops.core.desired import Target
 from tuneops.core.lock import Lock
-from tuneops.core.merge import bare, differences
+from tuneops.core.lock_changes import bare, differences
 from tuneops.diagnostics import Diagnostic, Severity
 from tuneops.errors import InputError, TuneopsError, Unavailable
 from tuneops.github import pulls

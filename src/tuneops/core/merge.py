@@ -5,7 +5,7 @@ changed is joined by what they know of the world; the order of the sides never m
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -13,7 +13,6 @@ from tuneops.core.desired import Pinned
 from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.observed import JobState
 from tuneops.core.pins import Pin, later, pruned
-from tuneops.core.recipe import camel
 
 Value = TypeVar("Value")
 
@@ -66,12 +65,15 @@ def merge(base: Lock | None, ours: Lock, theirs: Lock) -> Merged:
     return _Desk(base, ours, theirs).merge()
 
 
-def unite(seen: Lock | None, ours: Lock, theirs: Lock) -> Merged:
+def unite(seen: Lock | None, ours: Lock, theirs: Lock, *, agreed: bool) -> Merged:
     """The lock that says what two places say, where either may be old or have been put back.
 
     No entry with a job is ever lost by it, whoever removed it. An intent is forgotten only if it
-    was `seen` and one of the two has settled since that it came to nothing.
+    was `seen` and one of the two has settled since that it came to nothing. A moved pin is a cause
+    of money: that of `theirs` counts only where people have `agreed` on it.
     """
+    if not agreed:
+        theirs = replace(theirs, pins=ours.pins)
     return merge(_intents(seen) if seen is not None else None, ours, theirs)
 
 
@@ -91,7 +93,7 @@ def _intents(lock: Lock) -> Lock:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     """An entry and where one side has it."""
 
     address: str
@@ -103,7 +105,7 @@ class _Desk:
 
     def __init__(self, base: Lock | None, ours: Lock, theirs: Lock) -> None:
         self.base, self.ours, self.theirs = base, ours, theirs
-        self.entries = [_entries(lock) for lock in (base, ours, theirs)]
+        self.entries = [entries_by_key(lock) for lock in (base, ours, theirs)]
         self.conflicts: list[Conflict] = []
         self.notes: list[str] = []
 
@@ -153,7 +155,7 @@ class _Desk:
 
     def pins(self) -> Mapping[str, Mapping[str, Pin]]:
         """The moved pins; of one dataset the later one, of one model a person decides."""
-        sides = [dict(_pins(lock)) for lock in (self.base, self.ours, self.theirs)]
+        sides = [dict(moved_pins(lock)) for lock in (self.base, self.ours, self.theirs)]
         found: dict[str, dict[str, Pin]] = {}
         for place in sorted({place for side in sides for place in side}):
             base, ours, theirs = (side.get(place) for side in sides)
@@ -170,7 +172,7 @@ class _Desk:
             self.agree(f"pin of {place[1]}", pin_text(one), pin_text(two), place[0])
         return later(one, two)
 
-    def entry(self, key: str) -> _Entry | None:
+    def entry(self, key: str) -> Entry | None:
         """One entry and its address, or None where its removal stands."""
 
         def both(one: Creation | None, two: Creation | None) -> Creation | None:
@@ -184,7 +186,7 @@ class _Desk:
         was, mine, other = (entry.address if entry else None for entry in found)
         address = _three_way(was, mine, other, self.nearer) or mine or other
         assert address is not None, "what is merged is on one of the sides"
-        return _Entry(address, creation)
+        return Entry(address, creation)
 
     def join(self, key: str, one: Creation, two: Creation) -> Creation:
         """What both sides know of one creation, which both of them changed."""
@@ -204,7 +206,9 @@ class _Desk:
     def book(self, address: str) -> Book:
         """Where an address belongs: it is retired where a side retired it since the base."""
         order: list[Book] = ["absent", "retired", "jobs"]
-        base, ours, theirs = (_book(lock, address) for lock in (self.base, self.ours, self.theirs))
+        base, ours, theirs = (
+            book_of(lock, address) for lock in (self.base, self.ours, self.theirs)
+        )
         if "absent" in (ours, theirs):
             return max(ours, theirs, key=order.index)
         return _three_way(base, ours, theirs, lambda one, two: max(one, two, key=order.index))
@@ -213,7 +217,7 @@ class _Desk:
         """The result to serve: that of the side that changed it, else the newer one."""
         base = self.base.at(address).current if self.base else None
         ours, theirs = (
-            base if _book(lock, address) == "absent" else lock.at(address).current
+            base if book_of(lock, address) == "absent" else lock.at(address).current
             for lock in (self.ours, self.theirs)
         )
 
@@ -290,19 +294,22 @@ def _three_way(base: Value, ours: Value, theirs: Value, both: Both[Value]) -> Va
     return both(ours, theirs)
 
 
-def _entries(lock: Lock | None) -> dict[str, _Entry]:
+def entries_by_key(lock: Lock | None) -> dict[str, Entry]:
+    """All entries of a lock, with the addresses that have them."""
     if lock is None:
         return {}
-    return {key: _Entry(address, creation) for address, key, creation in lock.creations()}
+    return {key: Entry(address, creation) for address, key, creation in lock.creations()}
 
 
-def _pins(lock: Lock | None) -> Iterator[tuple[tuple[str, str], Pin]]:
+def moved_pins(lock: Lock | None) -> Iterator[tuple[tuple[str, str], Pin]]:
+    """The pins that people moved, by address and name."""
     for address, names in (lock.pins if lock and lock.pins else {}).items():
         for name, pin in names.items():
             yield (address, name), pin
 
 
-def _book(lock: Lock | None, address: str) -> Book:
+def book_of(lock: Lock | None, address: str) -> Book:
+    """Where a lock has an address."""
     if lock is None or (address not in lock.jobs and address not in lock.retired):
         return "absent"
     return "jobs" if address in lock.jobs else "retired"
@@ -318,105 +325,9 @@ def _strength(guard: str | None) -> tuple[bool, bool, str]:
     return guard is not None, guard != "local", guard or ""
 
 
-# --- what changed --------------------------------------------------------------------------------
-
-
-What = Literal[
-    "added", "removed", "moved", "state", "entry", "current", "retired", "revived", "pin"
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One thing that a later lock says otherwise; `before` or `after` is None where it is unset."""
-
-    address: str
-    what: What
-    key: str | None = None
-    before: str | None = None
-    after: str | None = None
-
-
-def bare(lock: Lock) -> Lock:
-    """The lock of the same environment before anything was asked for."""
-    return replace(lock, jobs={}, retired={})
-
-
-def differences(before: Lock, after: Lock) -> tuple[Difference, ...]:
-    """All that changed between two locks, address by address, entries in the order of their keys.
-
-    `moved` names addresses, `state` and `added` states, `entry` the fields that changed besides,
-    `current` keys; `pin` is about a pin that was moved, `before` or `after` as the section has it.
-    """
-    found = [
-        *_entry_differences(before, after),
-        *_address_differences(before, after),
-        *_pin_differences(before, after),
-    ]
-    return tuple(sorted(found, key=lambda item: (item.address, item.key is None, item.key or "")))
-
-
-def _entry_differences(before: Lock, after: Lock) -> Iterator[Difference]:
-    old, new = _entries(before), _entries(after)
-    for key in sorted({*old, *new}):
-        was, now = old.get(key), new.get(key)
-        if was is None and now is not None:
-            yield Difference(address=now.address, what="added", key=key, after=_state(now.creation))
-        elif now is None and was is not None:
-            yield Difference(
-                address=was.address, what="removed", key=key, before=_state(was.creation)
-            )
-        elif was is not None and now is not None:
-            yield from _changes(key, was, now)
-
-
-def _changes(key: str, was: _Entry, now: _Entry) -> Iterator[Difference]:
-    address = now.address
-    if was.address != address:
-        yield Difference(address=address, what="moved", key=key, before=was.address, after=address)
-    if was.creation == now.creation:
-        return
-    states = _state(was.creation), _state(now.creation)
-    if states[0] != states[1]:
-        yield Difference(address=address, what="state", key=key, before=states[0], after=states[1])
-        return
-    names = [
-        field.name
-        for field in fields(Creation)
-        if getattr(was.creation, field.name) != getattr(now.creation, field.name)
-    ]
-    yield Difference(address=address, what="entry", key=key, after=", ".join(map(camel, names)))
-
-
-def _address_differences(before: Lock, after: Lock) -> Iterator[Difference]:
-    for address in sorted({*before.jobs, *before.retired, *after.jobs, *after.retired}):
-        was, now = _book(before, address), _book(after, address)
-        if now == "retired" and was != "retired":
-            yield Difference(address=address, what="retired")
-        elif was == "retired" and now == "jobs":
-            yield Difference(address=address, what="revived")
-        old, new = before.at(address).current, after.at(address).current
-        if old != new and now != "absent":
-            yield Difference(address=address, what="current", before=old, after=new)
-
-
-def _pin_differences(before: Lock, after: Lock) -> Iterator[Difference]:
-    old, new = dict(_pins(before)), dict(_pins(after))
-    for address, name in sorted({*old, *new}):
-        was, now = old.get((address, name)), new.get((address, name))
-        if was != now:
-            texts = [f"{name} {pin_text(pin)}" if pin else None for pin in (was, now)]
-            yield Difference(address=address, what="pin", before=texts[0], after=texts[1])
-
-
 def pin_text(pin: Pin) -> str:
     """A pin in a few words: what identifies the bytes, or the version and checkpoint."""
     if isinstance(pin, Pinned):
         generation = f" generation {pin.evidence.generation}" if pin.evidence.generation else ""
         return f"{pin.dataset.size} bytes, crc32c {pin.dataset.crc32c}{generation}"
     return f"{pin.model} checkpoint {pin.checkpoint}"
-
-
-def _state(creation: Creation) -> str:
-    """The state as people read it: of a create without an answer, that it was asked for."""
-    return creation.state.value.lower() if creation.state else "asked for"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from tuneops.core.merge import Difference
+from tuneops.core.lock_changes import Difference
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted, fenced, plain
 

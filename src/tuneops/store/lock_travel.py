@@ -174,12 +174,13 @@ class LockTravel:
         wanted = {path: one for path, one in there.items() if path != self._path}
         for path, one in wanted.items():
             if path in on_default and branch != tips.default:
-                shown = self._shown(tips.default)
-                wanted[path] = union(None, one, on_default[path], shown)
+                shown = self._shown(branch)
+                wanted[path] = union(None, on_default[path], one, shown, agreed=False)
         mine = lock
-        for found, name in ((on_default, tips.default), (there, branch)):
+        for found, name, agreed in ((on_default, tips.default, True), (there, branch, False)):
             if self._path in found:
-                mine = union(seen, mine, found[self._path], self._shown(name))
+                shown = self._shown(name)
+                mine = union(seen, mine, found[self._path], shown, agreed=agreed)
         wanted[self._path] = mine
         merged_there = _same(wanted, on_default)
         sent = Sent(

@@ -102,9 +102,12 @@ def parse(content: bytes, shown: str) -> Lock:
     return lock
 
 
-def union(seen: Lock | None, ours: Lock, theirs: Lock, shown: str) -> Lock:
-    """Both as one; InputError when they have two answers to one creation. `shown` names theirs."""
-    merged = unite(seen, ours, theirs)
+def union(seen: Lock | None, ours: Lock, theirs: Lock, shown: str, *, agreed: bool) -> Lock:
+    """Both as one (`core.merge.unite`); `shown` names theirs.
+
+    InputError when they have two answers to one creation.
+    """
+    merged = unite(seen, ours, theirs, agreed=agreed)
     if merged.conflicts:
         raise InputError(tuple(_conflicts(merged, shown)))
     return merged.lock
@@ -142,7 +145,7 @@ class LockFile:
             refuse_foreign(lock, self._target, self.shown)
         self._recorded = lock.guard
         for place in self.elsewhere:
-            lock = union(None, lock, place.lock, place.shown)
+            lock = union(None, lock, place.lock, place.shown, agreed=False)
         return self._journal.replay(lock)
 
     def save(self, lock: Lock) -> bool:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.support.builders import NOON, a_creation, a_job, a_lock, a_target, job_name
 from tests.support.profiles import effort
 from tuneops.core.lock import Creation, Lock, LockedJob
-from tuneops.core.merge import Conflict, differences, join, merge
+from tuneops.core.lock_changes import differences
+from tuneops.core.merge import Conflict, join, merge
 from tuneops.core.observed import JobState
 
 SEED = a_job()

@@ -9,7 +9,8 @@ import pytest
 from tests.support.builders import NOON, SEED, a_creation, a_job, a_key, a_lock
 from tuneops.core.desired import Pinned
 from tuneops.core.lock import Creation, EvidenceSet, Lock
-from tuneops.core.merge import differences, merge
+from tuneops.core.lock_changes import differences
+from tuneops.core.merge import merge
 from tuneops.core.observed import Observed
 from tuneops.core.pins import data_pin, model_pin, pruned, with_pins
 from tuneops.core.recipe import Dataset, Evidence, Pretuned
