@@ -1,4 +1,4 @@
-"""Chains that live for months: whatever people do, each purchase has its commit, and it ends well."""
+"""Chains that live for months: whatever people do, each purchase has its commit."""
 
 from tests.support.year import Year
 

@@ -7,7 +7,6 @@ has a cause in the commit that is checked out, and nothing of its lineage is use
 
 import random
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -98,7 +97,7 @@ class Year:
 
     def merge(self) -> None:
         """A pull request is merged."""
-        deeds: tuple[Callable[[], Garden], ...] = (
+        deeds = (
             self._append,
             self._append,
             self._append,

@@ -13,7 +13,9 @@ spec:
   baseModel: gemini-2.5-flash
   stages:
     - name: seed
-      supervisedTuningSpec: {trainingDatasetUri: gs://data/a.jsonl, hyperParameters: {epochCount: 2}}
+      supervisedTuningSpec:
+        trainingDatasetUri: gs://data/a.jsonl
+        hyperParameters: {epochCount: 2}
     - name: tone
       preferenceOptimizationSpec: {trainingDatasetUri: gs://data/c.jsonl}
 """
