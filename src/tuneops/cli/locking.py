@@ -274,6 +274,7 @@ def _tally(changes: Sequence[Difference], where: str) -> str:
         "removed": ("entry removed", "entries removed"),
         "state": ("state moved", "states moved"),
         "current": ("current moved", "currents moved"),
+        "pin": ("pin moved", "pins moved"),
     }
     counts = {name: sum(one.what == name for one in changes) for name in things}
     words = [counted(number, *things[name]) for name, number in counts.items() if number]

@@ -165,6 +165,8 @@ class DeclaredJob:
     policy: Policy
     where: SourceRef
     adopt: Adoption | None = None
+    retune: bool = False
+    """Whether other bytes behind the training URI are a cause to train again."""
     evaluation_config: Mapping[str, Any] | None = None
     """The service's own JSON. Of no lineage: what is measured changes nothing that is trained."""
 

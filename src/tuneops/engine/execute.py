@@ -34,7 +34,7 @@ from tuneops.core.creation import (
 from tuneops.core.desired import Pinned
 from tuneops.core.lock import Creation
 from tuneops.core.protocol import create
-from tuneops.engine.pins import ReadFile
+from tuneops.engine.pins import ReadFile, same_content
 from tuneops.engine.ports import ClaimStore, ObjectStore, TuningService
 from tuneops.errors import Rejected, TuneopsError, Unanswered
 
@@ -153,8 +153,7 @@ def _check_data(pinned: Pinned, hands: Hands) -> DataState:
         there = hands.objects.upload(hands.file(pinned.file), pinned.dataset.uri)
     if there is None:
         return "gone"
-    same = there.dataset.same_bytes(pinned.dataset) and there.evidence.agrees(pinned.evidence)
-    return "ready" if same else "moved"
+    return "ready" if same_content(there, pinned) else "moved"
 
 
 def exit_code(outcome: Outcome) -> int:

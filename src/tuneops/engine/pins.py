@@ -7,7 +7,6 @@ job at that address carries: what moves behind an unchanged name is not a cause.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 
 from tuneops.core.address import Address
@@ -23,18 +22,15 @@ from tuneops.core.desired import (
     desire,
     identical_jobs,
 )
-from tuneops.core.drift import find_version
 from tuneops.core.labels import Note, read_note
-from tuneops.core.lock import Lock
+from tuneops.core.lock import Creation, Lock
 from tuneops.core.observed import ObservedJob
 from tuneops.core.pins import data_pin, model_pin
 from tuneops.core.recipe import Dataset, Evidence, Pretuned
-from tuneops.diagnostics import Diagnostic, has_errors
+from tuneops.diagnostics import Diagnostic, SourceRef, has_errors
+from tuneops.engine.meanings import Meanings
 from tuneops.engine.ports import ModelRegistry, ObjectStore, StoredObject, TuningService
 from tuneops.errors import InputError
-
-CONTINUABLE_SINCE = datetime(2025, 7, 11, tzinfo=UTC)
-"""Versions tuned before this cannot be continued (source: Google's page on continuous tuning)."""
 
 ReadFile = Callable[[str], StoredObject | None]
 """Digest a file below the project's root; None when it is not there. The URI is the file's path."""
@@ -66,11 +62,13 @@ def pin(
 
 
 @dataclass(frozen=True, slots=True)
-class _Noted:
-    """A job of ours, whose marks say how it was pinned."""
+class _Remembered:
+    """How a job of ours was pinned, as its marks say it, or an entry of the lock elsewhere."""
 
-    job: ObservedJob
-    note: Note
+    training: Pinned
+    text: str | None
+    """How its spec named the tuned model that it continues."""
+    source: Pretuned | None
     lineage: str
 
 
@@ -91,8 +89,7 @@ class _Desk:
         self.read_file = read_file
         self.describe = cache(objects.describe)
         self.service = service
-        self.registry = registry
-        self.versions = cache(registry.list_versions)
+        self.meaning = Meanings(registry).find
         self.findings: list[Diagnostic] = []
         self.datasets: dict[tuple[Address, str], Pinned] = {}
         self.models: dict[Address, Pretuned] = {}
@@ -100,29 +97,38 @@ class _Desk:
         """The lineage that the pins taken from a job's marks must reproduce."""
         self.recalled: dict[Address, list[DatasetRef | ModelRef]] = {}
         """What was pinned by those marks."""
-        self.noted: dict[Address, list[_Noted]] = {}
-        """Namesakes whose marks were not tried yet, latest first."""
+        self.noted: dict[Address, list[_Remembered]] = {}
+        """Not tried yet: namesakes, latest first, then what addresses had that are gone."""
 
     def pins(self) -> Pins:
         """Settle everything; what cannot be settled becomes a finding."""
         open_jobs = [job for job in self.declaration.jobs if not self._settle(job)]
         noted = self._noted() if open_jobs else {}
+        gone = self._gone() if open_jobs else []
         for job in open_jobs:
-            self.noted[job.address] = noted.get(str(job.address), [])
+            self.noted[job.address] = [*noted.get(str(job.address), []), *gone]
             self._recall(job)
             self._read(job)
         self._verify()
         return Pins(datasets=self.datasets, models=self.models)
 
     def _settle(self, job: DeclaredJob) -> bool:
-        """Pin by files and by the lock; say whether nothing is left open."""
+        """Pin by files and by the lock; say whether nothing is left open.
+
+        What a job is checked on is pinned by nobody: it changes no weight.
+        """
         for ref in _datasets(job):
             if ref.is_local:
                 self._pin_file(job.address, ref)
+            elif ref is job.validation:
+                stored = self.describe(ref.location)
+                there = as_it_is(stored) if stored else _absent(ref)
+                self.datasets[job.address, ref.location] = there
         if not job.training.is_local:
-            pinned = data_pin(self.lock, str(job.address), job.training.location)
+            uri = job.training.location
+            pinned = data_pin(self.lock, str(job.address), uri)
             if pinned is not None:
-                self.datasets[job.address, job.training.location] = pinned
+                self.datasets[job.address, uri] = self._followed(job, pinned)
         if isinstance(job.source, ModelRef):
             source = model_pin(self.lock, str(job.address), job.source.text)
             if source is not None:
@@ -130,52 +136,63 @@ class _Desk:
         return not list(self._open(job))
 
     def _open(self, job: DeclaredJob) -> Iterator[DatasetRef | ModelRef]:
-        for ref in _datasets(job):
-            if not ref.is_local and (job.address, ref.location) not in self.datasets:
-                yield ref
+        ref = job.training
+        if not ref.is_local and (job.address, ref.location) not in self.datasets:
+            yield ref
         if isinstance(job.source, ModelRef) and job.address not in self.models:
             yield job.source
 
     def _pin_file(self, address: Address, ref: DatasetRef) -> None:
         stored = self.read_file(ref.location)
         if stored is None:
-            self.findings.append(_missing(ref))
+            self.findings.append(missing_data(ref.location, ref.where))
         else:
             target = self.declaration.target
             self.datasets[address, ref.location] = _uploaded(stored, ref, target)
 
-    def _noted(self) -> Mapping[str, list[_Noted]]:
+    def _followed(self, job: DeclaredJob, pinned: Pinned) -> Pinned:
+        """The pin, or what is there now where the spec says that new bytes are a cause."""
+        there = self.describe(pinned.dataset.uri) if job.retune else None
+        if there is None or same_content(there, pinned):
+            return pinned
+        return as_it_is(there)
+
+    def _noted(self) -> Mapping[str, list[_Remembered]]:
         """Our own jobs by address, latest first, as far as their marks can be read."""
         owner = self.declaration.target.owner
-        found: dict[str, list[_Noted]] = {}
+        found: dict[str, list[_Remembered]] = {}
         for job in sorted(self.service.list_jobs().jobs, key=lambda job: job.seniority):
             mark, note = job.ownership, read_note(job.description)
             if mark is not None and mark.owner == owner and note is not None:
-                found.setdefault(mark.address, []).insert(0, _Noted(job, note, mark.lineage))
+                remembered = _by_marks(job, note, mark.lineage)
+                found.setdefault(mark.address, []).insert(0, remembered)
         return found
 
+    def _gone(self) -> list[_Remembered]:
+        """The lock's entries of addresses that no spec has: a renamed job keeps its data."""
+        declared = {str(job.address) for job in self.declaration.jobs}
+        return [
+            _by_entry(creation)
+            for address in sorted({*self.lock.jobs, *self.lock.retired} - declared)
+            for _, creation in self.lock.at(address).history
+        ]
+
     def _recall(self, job: DeclaredJob) -> None:
-        """Take a job's open pins from the marks of its next namesake with the same names."""
+        """Take a job's open pins from the next thing remembered that has the same names."""
         while noted := self.noted[job.address]:
             item = noted.pop(0)
-            shown = item.job.fields
-            same_data = job.training.is_local or shown.training_uri == job.training.location
-            same_model = not isinstance(job.source, ModelRef) or item.note.source == job.source.text
+            uri = job.training.location
+            same_data = job.training.is_local or item.training.dataset.uri == uri
+            same_model = not isinstance(job.source, ModelRef) or item.text == job.source.text
             if not same_data or not same_model:
                 continue
             recalled = self.recalled[job.address] = []
             for ref in list(self._open(job)):
-                if isinstance(ref, ModelRef) and shown.pretuned_model and shown.checkpoint:
-                    self.models[job.address] = Pretuned(
-                        model=shown.pretuned_model, checkpoint=shown.checkpoint
-                    )
+                if isinstance(ref, DatasetRef):
+                    self.datasets[job.address, uri] = item.training
                     recalled.append(ref)
-                elif ref is job.training:
-                    size, crc32c = item.note.training
-                    dataset = Dataset(uri=job.training.location, size=size, crc32c=crc32c)
-                    evidence = item.note.training_evidence or Evidence()
-                    pinned = Pinned(dataset=dataset, evidence=evidence)
-                    self.datasets[job.address, job.training.location] = pinned
+                elif item.source is not None:
+                    self.models[job.address] = item.source
                     recalled.append(ref)
             if recalled:
                 self.doubtful[job.address] = item.lineage
@@ -185,16 +202,17 @@ class _Desk:
         """Pin what is still open by what is there now."""
         for ref in list(self._open(job)):
             if isinstance(ref, ModelRef):
-                found = self._resolve(ref)
-                if found is not None:
+                found = self.meaning(ref)
+                if isinstance(found, Diagnostic):
+                    self.findings.append(found)
+                else:
                     self.models[job.address] = found
                 continue
             stored = self.describe(ref.location)
             if stored is None:
-                self.findings.append(_missing(ref))
+                self.findings.append(missing_data(ref.location, ref.where))
             else:
-                pinned = Pinned(dataset=stored.dataset, evidence=stored.evidence)
-                self.datasets[job.address, ref.location] = pinned
+                self.datasets[job.address, ref.location] = as_it_is(stored)
 
     def _verify(self) -> None:
         """Drop recalled pins that do not reproduce their job's lineage: try the next, then read."""
@@ -221,38 +239,36 @@ class _Desk:
                 self._recall(job)
                 self._read(job)
 
-    def _resolve(self, ref: ModelRef) -> Pretuned | None:
-        """What a reference to a tuned model means now; a finding when it means nothing."""
-        versions = self.versions(ref.model)
-        if versions is None:
-            self.findings.append(_no_model(ref, f"`{ref.model}` does not exist", ()))
-            return None
-        version = find_version(ref, versions)
-        if version is None:
-            names = tuple(sorted(f"@{name}" for name in versions))
-            self.findings.append(_no_model(ref, f"`{ref.text}` names no version of it", names))
-            return None
-        if version.created is not None and version.created < CONTINUABLE_SINCE:
-            message = f"`{version.name}` was tuned before {CONTINUABLE_SINCE:%Y-%m-%d}"
-            self.findings.append(_too_old(ref, message))
-            return None
-        checkpoint = ref.checkpoint or version.default_checkpoint
-        if checkpoint is None or ref.checkpoint is not None:
-            known = self.registry.list_checkpoints(version.name)
-            if checkpoint is None and known:
-                checkpoint = max(known, key=lambda name: (known[name].step, name))
-            if checkpoint is None or (known and checkpoint not in known):
-                names = tuple(sorted(known))
-                message = f"`{version.name}` has no such checkpoint"
-                self.findings.append(_no_model(ref, message, names))
-                return None
-        return Pretuned(model=version.name, checkpoint=checkpoint)
-
 
 def _datasets(job: DeclaredJob) -> Iterator[DatasetRef]:
     yield job.training
     if job.validation is not None:
         yield job.validation
+
+
+def _by_marks(job: ObservedJob, note: Note, lineage: str) -> _Remembered:
+    shown = job.fields
+    size, crc32c = note.training
+    dataset = Dataset(uri=shown.training_uri or "", size=size, crc32c=crc32c)
+    whole = shown.pretuned_model and shown.checkpoint
+    return _Remembered(
+        training=Pinned(dataset=dataset, evidence=note.training_evidence or Evidence()),
+        text=note.source,
+        source=Pretuned(model=shown.pretuned_model or "", checkpoint=shown.checkpoint or "")
+        if whole
+        else None,
+        lineage=lineage,
+    )
+
+
+def _by_entry(creation: Creation) -> _Remembered:
+    recipe, evidence = creation.recipe, creation.evidence
+    return _Remembered(
+        training=Pinned(dataset=recipe.training, evidence=evidence.training or Evidence()),
+        text=evidence.source,
+        source=recipe.source if isinstance(recipe.source, Pretuned) else None,
+        lineage=creation.lineage,
+    )
 
 
 def _uploaded(stored: StoredObject, ref: DatasetRef, target: Target) -> Pinned:
@@ -263,30 +279,30 @@ def _uploaded(stored: StoredObject, ref: DatasetRef, target: Target) -> Pinned:
     return Pinned(dataset=dataset, evidence=evidence, file=ref.location)
 
 
-def _missing(ref: DatasetRef) -> Diagnostic:
-    kind = "file" if ref.is_local else "object"
+def as_it_is(stored: StoredObject) -> Pinned:
+    """The pin of an object as it is now."""
+    return Pinned(dataset=stored.dataset, evidence=stored.evidence)
+
+
+def _absent(ref: DatasetRef) -> Pinned:
+    """The pin of validation data that is not there: bytes that nothing has.
+
+    It matters to a job that is to be made, which is held; what was made with it stays as it is.
+    """
+    return Pinned(dataset=Dataset(uri=ref.location, size=0, crc32c=""), evidence=Evidence())
+
+
+def same_content(there: StoredObject, pinned: Pinned) -> bool:
+    """Say whether nothing speaks against these being the pinned bytes."""
+    return there.dataset.same_bytes(pinned.dataset) and there.evidence.agrees(pinned.evidence)
+
+
+def missing_data(location: str, where: SourceRef) -> Diagnostic:
+    """The finding for data that is not where a spec says."""
+    kind = "object" if location.startswith("gs://") else "file"
     return Diagnostic(
         code="dataset-missing",
-        message=f"dataset `{ref.location}` does not exist",
-        where=ref.where,
+        message=f"dataset `{location}` does not exist",
+        where=where,
         help=f"check the {kind}'s name, or write the {kind} first",
-    )
-
-
-def _too_old(ref: ModelRef, message: str) -> Diagnostic:
-    return Diagnostic(
-        code="source-too-old",
-        message=message,
-        where=ref.where,
-        notes=("the service continues only what was tuned since then",),
-        help="tune the base model again with `baseModel:`, and continue from that",
-    )
-
-
-def _no_model(ref: ModelRef, message: str, known: tuple[str, ...]) -> Diagnostic:
-    return Diagnostic(
-        code="source-missing",
-        message=message,
-        where=ref.where,
-        help=f"there are {', '.join(known)}" if known else "check the name, project and location",
     )

@@ -12,7 +12,14 @@ PULL_TITLE = "Update the lock of tuneops"
 _ROOM = 40_000
 """How much of a pull request the changes may take; GitHub allows 65,536 characters in all."""
 
-SIGNS = {"added": "+", "removed": "-", "retired": ".", "revived": "+", "current": "→"}
+SIGNS = {
+    "added": "+",
+    "removed": "-",
+    "retired": ".",
+    "revived": "+",
+    "current": "→",
+    "pin": "→",
+}
 
 
 def change_rows(changes: Sequence[Difference]) -> list[Line]:

@@ -31,9 +31,6 @@ LATER = {
     "acceptParent": Later(
         within=_JOB, help="leave it out; undo the change of the parent to keep what it made"
     ),
-    "onDatasetChange": Later(
-        within=_JOB, help="leave it out; changed data is held, and a new `nonce` trains again"
-    ),
     "movedFrom": Later(
         within=_JOB | {"metadata"},
         help="leave it out; a renamed job with the same training is recognised by itself",

@@ -39,6 +39,7 @@ _INHERITED = (
     "retry",
     "onSupersede",
     "onRemove",
+    "onDatasetChange",
     "acceptPartial",
     "protect",
     "timeout",

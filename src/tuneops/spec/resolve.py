@@ -104,6 +104,7 @@ def _job(project: Project, draft: Draft) -> DeclaredJob:
         suspended=bool(spec.suspend),
         metadata=Metadata(description=spec.description or "", labels=dict(spec.labels or {})),
         policy=_policy(spec),
+        retune=spec.on_dataset_change == "retune",
         adopt=Adoption(target=spec.adopt, as_is=bool(spec.as_is)) if spec.adopt else None,
         where=draft.where,
         evaluation_config=as_json(config) if (config := evaluation(draft)) else None,

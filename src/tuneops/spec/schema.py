@@ -162,6 +162,7 @@ class Policies(Shape):
     retry: RetrySpec | None = None
     on_supersede: Annotated[Literal["cancel", "finish"], word("cancel", "finish")] | None = None
     on_remove: Annotated[Literal["retain", "cancel"], word("retain", "cancel")] | None = None
+    on_dataset_change: Annotated[Literal["hold", "retune"], word("hold", "retune")] | None = None
     accept_partial: Flag | None = None
     protect: Flag | None = None
     timeout: TimeoutSpec | None = None

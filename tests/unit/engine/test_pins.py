@@ -29,7 +29,8 @@ from tuneops.core.lock import Lock
 from tuneops.core.observed import Checkpoint, JobState, ModelVersion
 from tuneops.core.recipe import Dataset, Evidence, Pretuned
 from tuneops.diagnostics import SourceRef
-from tuneops.engine.pins import CONTINUABLE_SINCE, pin
+from tuneops.engine.meanings import CONTINUABLE_SINCE
+from tuneops.engine.pins import pin
 from tuneops.engine.ports import StoredObject
 from tuneops.errors import InputError
 
@@ -130,18 +131,33 @@ def test_jobs_of_others_are_not_asked() -> None:
     assert _pin(other, runner.world).jobs[0].recipe.training == NEW
 
 
-@pytest.mark.parametrize("kind", ["training", "validation"])
-def test_data_that_is_not_there_is_a_finding(kind: str) -> None:
+def test_data_that_is_not_there_is_a_finding() -> None:
     world = SimWorld(1)
     world.objects["gs://data/gone"] = None
-    if kind == "training":
-        job = a_declared(data="gs://data/gone")
-    else:
-        job = a_declared(validation="gs://data/gone")
     with pytest.raises(InputError) as fault:
-        _pin(a_declaration(job), world)
+        _pin(a_declaration(a_declared(data="gs://data/gone")), world)
     (finding,) = fault.value.findings
     assert finding.code == "dataset-missing" and "gs://data/gone" in finding.message
+
+
+def test_validation_data_that_is_gone_matters_to_a_create_only() -> None:
+    check = "gs://data/check"
+    declaration = a_declaration(*a_chain("seed", "week", validation=check))
+    runner = Runner(SimWorld(1), a_graph())
+    runner.graph = _pin(declaration, runner.world)
+    runner.tick()
+    runner.world.sleep(3600)
+    runner.world.objects[check] = None
+    runner.graph = _pin(declaration, runner.world, runner.disk.load())
+    done = runner.unattended()
+    held = {change.address: change.action.value for change in done.plan.changes}
+    assert held == {"support-bot/seed": "keep", "support-bot/week": "hold"}
+    assert {drift.kind.value for drift in done.plan.drift} == {"dataset-gone"}
+    assert runner.world.posts == 1
+    del runner.world.objects[check]
+    runner.graph = _pin(declaration, runner.world, runner.disk.load())
+    runner.unattended()
+    assert runner.world.posts == 2, "it is there again"
 
 
 def test_all_that_is_missing_is_told_at_once() -> None:
@@ -287,3 +303,40 @@ def test_bytes_that_changed_while_the_job_could_read_them_end_the_chain_there() 
     book = runner.disk.load().at("support-bot/seed")
     assert book.current is None
     assert [creation.wrong_bytes for creation in book.creations.values()] == [True]
+
+
+@pytest.mark.parametrize("retune", [False, True])
+def test_new_bytes_are_a_cause_where_the_spec_says_so_and_only_there(retune: bool) -> None:
+    declaration = a_declaration(a_declared(retune=retune))
+    runner = _lived(declaration)
+    runner.world.objects[SEED] = NEW
+    runner.graph = _pin(declaration, runner.world, runner.disk.load())
+    runner.unattended()
+    assert runner.world.posts == (2 if retune else 1)
+    del runner.world.objects[SEED]
+    runner.graph = _pin(declaration, runner.world, runner.disk.load())
+    assert not runner.plan().buys, "the old bytes were trained on before"
+    runner.world.objects[SEED] = None
+    runner.graph = _pin(declaration, runner.world, runner.disk.load())
+    assert not runner.plan().buys, "nothing is no cause"
+
+
+def test_a_renamed_job_keeps_the_pin_of_its_data() -> None:
+    runner = _lived(a_declaration(*a_chain("seed", "week")))
+    runner.world.objects[SEED] = NEW
+    renamed = a_declaration(
+        a_declared("bot/first"),
+        a_declared("bot/next", after="bot/first", data="gs://data/week.jsonl"),
+    )
+    runner.graph = _pin(renamed, runner.world, runner.disk.load())
+    assert not runner.plan().buys
+    kept = [change.reason.value for change in runner.plan().changes]
+    assert kept == ["renamed", "renamed"]
+
+
+def test_another_job_with_the_data_of_one_that_is_gone_takes_what_is_there() -> None:
+    runner = _lived(a_declaration(a_declared("bot/old")))
+    runner.world.objects[SEED] = NEW
+    other = a_declaration(a_declared("bot/new", nonce="another"))
+    graph = _pin(other, runner.world, runner.disk.load())
+    assert graph.jobs[0].recipe.training == NEW

@@ -128,6 +128,29 @@ def diff(context: click.Context, /, revision: str, **values: Any) -> int:
     return diff(options(context, values), revision)
 
 
+@command.command("pin", cls=Command)
+@common
+@click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
+@click.option("--dry-run", is_flag=True, help="Show what would be moved, and write nothing.")
+@click.pass_context
+def pin(context: click.Context, /, addresses: tuple[str, ...], dry_run: bool, **values: Any) -> int:
+    """Move the pins of data and tuned models to what is there now, for all jobs or some.
+
+    It writes the lock, for you to look at and to commit, and buys nothing; `tuneops plan` then
+    shows what would be trained again. A job that was never run is pinned as well: its data can
+    not change unseen between a review and the run. Files of the project need no pin.
+
+    \b
+    Examples:
+      tuneops lock pin support-bot/week-32
+      tuneops lock pin --dry-run
+      tuneops lock pin --env prod --format json
+    """
+    from tuneops.cli.pinning import pin
+
+    return pin(options(context, values), addresses, dry_run=dry_run)
+
+
 @command.command("merge", cls=Command)
 @common
 @click.argument("base", type=click.Path(path_type=Path))
