@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent.parent / "src" / "tuneops"
 MODULES = sorted(ROOT.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text()) for path in MODULES}
 
-PURE = ("core", "spec", "render", "emulator")
+PURE = ("core", "spec", "costs", "render", "emulator")
 """Rooms to which the time is handed: they never ask what it is."""
 
 CLOCKS = {"now", "utcnow", "today"}

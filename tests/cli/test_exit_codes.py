@@ -159,7 +159,8 @@ def test_4_is_a_purchase_that_nobody_approved(chain: Path) -> None:
     append(chain / "specs/workspace.yaml", PROD)
     done = script(chain, PRETENDED, "apply", "--env", "prod")
     assert_refused(done, 4, "approval-needed")
-    assert "apply would run 2 tuning jobs and there is no terminal to ask" in done.err
+    question = r"apply would run 2 tuning jobs \(.*\$.*\) and there is no terminal to ask"
+    assert re.search(question, done.err) and "--auto-approve --max-cost" in done.err
     assert not list((chain / "specs").glob("*.lock.json"))
     approved = script(chain, PRETENDED, "apply", "--env", "prod", "--auto-approve")
     assert approved.code == 0, approved

@@ -325,7 +325,7 @@ def _tell(text: str) -> Iterator[str]:
         yield _line(change)
     for drift in plan.drift:
         yield f"~ {drift.address:<12}  {drift.kind.value}"
-    for step in ready_steps(plan, view, buying=True):
+    for step in ready_steps(plan, view):
         verb = "cancel" if isinstance(step, CancelJob) else "create"
         what = _short(step.change.job or "") if verb == "cancel" else step.change.address
         yield f"now: {verb} {what}"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import click
@@ -23,9 +24,13 @@ from tuneops.cli.session import Session, alone, connect, refuse_unguarded, terms
 from tuneops.cli.travelling import refuse_unread
 from tuneops.core.plan import Approval, Plan
 from tuneops.core.planner import make_plan
+from tuneops.core.view import View
+from tuneops.costs.amounts import spell
+from tuneops.costs.verdicts import appraise
 from tuneops.engine.reconcile import Report, Terms, converge, survey
 from tuneops.engine.reconcile import tick as one_tick
 from tuneops.errors import ApprovalNeeded, Denied, Stale, TuneopsError
+from tuneops.render.costs import total
 from tuneops.render.lines import Line, counted
 from tuneops.store.git import Checkout, read_checkout
 from tuneops.store.planfile import SavedPlan, read_plan
@@ -42,6 +47,7 @@ class Wishes:
     timeout: timedelta
     allow_empty: bool
     allow_weaker_guard: bool
+    max_cost: Decimal | None = None
 
 
 def apply(chosen: Options, wishes: Wishes) -> int:
@@ -50,18 +56,23 @@ def apply(chosen: Options, wishes: Wishes) -> int:
     project = open_project(chosen)
     environment = project.declaration.target.environment
     watcher = Watcher(chosen.console)
-    with alone(project, environment), connect(project, watcher) as session:
+    max_cost = wishes.max_cost or (saved.max_cost if saved else None)
+    with (
+        alone(project, environment),
+        connect(project, watcher, max_cost=max_cost) as session,
+    ):
         watcher.clock = session.now
         refuse_unread(session.graph.target, session.reading)
         refuse_unguarded(session, allow_weaker=wishes.allow_weaker_guard)
         refuse_empty(session, allow_empty=wishes.allow_empty)
         refuse_bad_data(session)
-        plan = make_plan(survey(session.graph, session.world, session.settle))
+        view = survey(session.graph, session.world, session.settle)
+        plan = make_plan(view)
         approval = _approved(saved, plan, session) if saved else None
         if wishes.expect_digest is not None and not _same_digest(wishes.expect_digest, plan):
             raise _stale(f"the plan has the digest {plan.digest}, not {wishes.expect_digest}")
         approved = bool(approval or wishes.auto_approve or wishes.expect_digest)
-        _approve(chosen, session, plan, approved=approved)
+        _approve(chosen, session, plan, view, approved=approved)
         report = Report()
         limits = terms(
             session,
@@ -103,7 +114,7 @@ def _run(session: Session, limits: Terms, report: Report, console: Console, wish
     except (KeyboardInterrupt, Terminated) as stop:
         console.complain(_stopped(session))
         return 130 if isinstance(stop, KeyboardInterrupt) else 143
-    return exit_code(report, waited=wishes.wait, detailed=False)
+    return exit_code(report, waited=wishes.wait, detailed=False, attended=True)
 
 
 def finish(
@@ -117,6 +128,8 @@ def finish(
         chosen.console.answer_json(run_json(name, session, report, watcher, code))
     elif not stopped:
         chosen.console.answer(end_lines(session, report))
+        if report.latest is not None:
+            chosen.console.complain_of(report.last.verdict.worth_saying(quiet=chosen.quiet))
     return code
 
 
@@ -157,25 +170,33 @@ def _stopped(session: Session) -> list[Line]:
     return lines
 
 
-def _approve(chosen: Options, session: Session, plan: Plan, *, approved: bool) -> None:
-    """Get a person's word before money is spent or a job is stopped."""
+def _approve(chosen: Options, session: Session, plan: Plan, view: View, *, approved: bool) -> None:
+    """Get a person's word before money is spent or a job is stopped; what is barred needs none."""
     if session.emulated or approved or not (plan.buys or plan.cancels):
         return
+    bill = appraise(plan, view, session.world.known(plan, view))
+    buys = [change for change in plan.buys if change.address not in bill.verdict.barred]
     deeds = [
         f"{verb} {counted(len(changes), 'tuning job')}"
-        for verb, changes in (("run", plan.buys), ("cancel", plan.cancels))
+        for verb, changes in (("run", buys), ("cancel", plan.cancels))
         if changes
     ]
-    what = " and ".join(deeds)
+    if not deeds:
+        return
+    cost = total(bill)
+    price = spell(cost) if cost is not None else "cost not estimated"
+    what = " and ".join(deeds) + (f" ({price})" if buys else "")
+    enough = -int(-cost.high // 1) if cost is not None else None
+    ceiling = f" --max-cost {enough}" if buys and enough else ""
     terminal = sys.stdin.isatty() and sys.stderr.isatty()
     if not terminal or chosen.machine or os.environ.get("CI") == "true":
         raise ApprovalNeeded(
             f"apply would {what} and there is no terminal to ask",
             notes=("nothing was bought",),
-            help="pass a saved plan (`tuneops apply plan.json`) or `--auto-approve`",
+            help=f"pass a saved plan (`tuneops apply plan.json`) or `--auto-approve{ceiling}`",
         )
-    show_plan(chosen, session, plan, unchanged=False)
-    question = f"{what.capitalize()} in {session.header.target}?"
+    show_plan(chosen, session, plan, bill, unchanged=False)
+    question = f"{what[0].upper()}{what[1:]} in {session.header.target}?"
     chosen.console.complain([Line(), Line(question, "strong")])
     sys.stderr.write("  Only 'yes' will be accepted: ")
     sys.stderr.flush()

@@ -8,6 +8,7 @@ from tuneops.cli.project import Project, is_inside
 from tuneops.core.address import Address
 from tuneops.core.desired import DatasetRef
 from tuneops.core.recipe import Method
+from tuneops.costs.amounts import Tokens
 from tuneops.datasets.checks import Checked, DatasetSummary, check_validation
 from tuneops.datasets.files import check_file, check_head
 from tuneops.datasets.limits import Limits, limits_of
@@ -78,6 +79,8 @@ class _Checks:
                 try:
                     found = reads(path, name=ref.location, method=method, limits=limits)
                     self.checked[key] = found
+                    if self.depth == "full":
+                        self.project.summaries[ref.location, method] = found.summary
                 except InputError as fault:
                     self.unreadable += fault.findings
         return self.checked[key]
@@ -93,3 +96,18 @@ def refuse_bad_data(session: "Session") -> None:
     findings = tuple(check_data(session.project, new)[1])
     if has_errors(findings):
         raise InputError(findings)
+
+
+def tokens_of(project: Project, location: str, method: Method) -> Tokens | None:
+    """The tokens of one pass over a local dataset; read once a run, None if it cannot be."""
+    if (location, method) not in project.summaries:
+        path = project.file(location)
+        if not is_inside(path, project.root):
+            return None
+        try:
+            found = check_file(path, name=location, method=method, limits=limits_of(None))
+        except InputError:
+            return None
+        project.summaries[location, method] = found.summary
+    tokens = project.summaries[location, method].tokens
+    return Tokens(tokens.low, tokens.high)

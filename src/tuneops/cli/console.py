@@ -27,7 +27,7 @@ STYLES = {
 }
 
 
-ASCII = str.maketrans({"·": "-", "…": "...", "»": ">", "→": "->", "█": "#"})
+ASCII = str.maketrans({"·": "-", "…": "...", "»": ">", "→": "->", "\N{EN DASH}": "-", "█": "#"})
 """Our own signs for a screen or a file whose encoding has none of them."""
 
 

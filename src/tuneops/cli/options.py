@@ -1,7 +1,9 @@
 """The flags that every command has, before or after the command's name."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,6 +80,31 @@ def summarized(command: Function) -> Function:
         help="Append the answer as Markdown to this file as well.",
     )
     return flag(common(command))
+
+
+class _Dollars(click.ParamType[Decimal]):
+    """An amount of US dollars above zero, such as `25` or `2.50`."""
+
+    name = "dollars"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Decimal:
+        """Read an amount."""
+        text = str(value).removeprefix("$")
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text) or not Decimal(text):
+            self.fail(f"`{value}` is no amount of US dollars, such as 25 or 2.50", param, ctx)
+        return Decimal(text)
+
+
+def max_cost(command: Function) -> Function:
+    """Give a command `--max-cost`."""
+    return click.option(
+        "--max-cost",
+        metavar="USD",
+        type=_Dollars(),
+        help="Buy nothing if the plan may cost more than this.",
+    )(command)
 
 
 def _flags() -> list[Callable[[Any], Any]]:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 from tuneops.cli.appending import append
@@ -11,7 +12,11 @@ from tuneops.cli.project import open_project
 from tuneops.cli.session import Session, connect
 from tuneops.core.plan import Plan
 from tuneops.core.planner import make_plan
+from tuneops.costs.amounts import spell
+from tuneops.costs.verdicts import Bill, appraise
 from tuneops.engine.reconcile import survey
+from tuneops.render.costs import total
+from tuneops.render.findings import findings_github
 from tuneops.render.plan import plan_json, plan_markdown, plan_text
 from tuneops.store.planfile import write_plan
 
@@ -23,44 +28,52 @@ def plan(
     detailed_exitcode: bool,
     show_unchanged: bool,
     supposed: tuple[str, ...],
+    max_cost: Decimal | None = None,
 ) -> int:
-    """Show what would run; give the exit code."""
+    """Show what would run, and what it would cost; give the exit code."""
     project = open_project(chosen, suppositions=supposed)
-    with connect(project, lambda _: None) as joined:
+    with connect(project, lambda _: None, max_cost=max_cost) as joined:
         session = replace(joined, header=replace(joined.header, supposed=supposed))
         refuse_bad_data(session)
         view = survey(session.graph, session.world, session.settle)
         made = make_plan(view)
+        bill = appraise(made, view, session.world.known(made, view))
         if out is not None:
-            write_plan(out, plan_json(made, session.header), made)
-        show_plan(chosen, session, made, unchanged=show_unchanged or bool(chosen.verbose))
+            write_plan(out, plan_json(made, session.header, bill), made)
+        show_plan(chosen, session, made, bill, unchanged=show_unchanged or bool(chosen.verbose))
+    denied = 4 if bill.verdict.denied else 0
     if not detailed_exitcode:
-        return 0
+        return denied
     if made.holds:
         return 3
-    return 0 if made.settled else 2
+    return denied or (0 if made.settled else 2)
 
 
-def show_plan(chosen: Options, session: Session, plan: Plan, *, unchanged: bool) -> None:
+def show_plan(
+    chosen: Options, session: Session, plan: Plan, bill: Bill, *, unchanged: bool
+) -> None:
     """Print a plan in the chosen format, and to the summary file if there is one."""
     console, header = chosen.console, session.header
     markdown = ""
     if chosen.format in ("markdown", "github") or chosen.summary:
-        markdown = plan_markdown(plan, session.graph, header)
+        markdown = plan_markdown(plan, session.graph, header, bill)
     if chosen.summary:
         append(chosen.summary, markdown + "\n")
     if chosen.format == "github":
-        write_outputs(plan)
+        write_outputs(plan, bill)
+        console.answer_text(findings_github(bill.verdict.findings))
     match chosen.format:
         case "json":
-            console.answer_json(plan_json(plan, header))
+            console.answer_json(plan_json(plan, header, bill))
         case "markdown":
             console.answer_text(markdown)
         case _:
-            console.answer(plan_text(plan, session.graph, header, unchanged=unchanged))
+            console.answer(plan_text(plan, session.graph, header, bill, unchanged=unchanged))
+    if chosen.format in (None, "text"):
+        console.complain_of(bill.verdict.worth_saying(quiet=chosen.quiet))
 
 
-def write_outputs(plan: Plan) -> None:
+def write_outputs(plan: Plan, bill: Bill) -> None:
     """Set a workflow step's outputs, where a workflow asks for them."""
     path = os.environ.get("GITHUB_OUTPUT")
     if path:
@@ -69,6 +82,7 @@ def write_outputs(plan: Plan) -> None:
             "paid": str(len(plan.buys)),
             "holds": str(len(plan.holds)),
             "digest": plan.digest,
+            "cost": spell(cost) if (cost := total(bill)) is not None else "",
         }
         text = "".join(f"{name}={value}\n" for name, value in lines.items())
         append(Path(path), text)

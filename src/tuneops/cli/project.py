@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tuneops.cli.options import Options
 from tuneops.core.desired import DatasetRef, Declaration
 from tuneops.core.recipe import Dataset, Evidence
+from tuneops.datasets.checks import DatasetSummary
 from tuneops.datasets.digest import digest
 from tuneops.diagnostics import Diagnostic, has_errors, sort_key
 from tuneops.engine.ports import StoredObject
@@ -34,6 +35,8 @@ class Project:
     """The spec files that were read, from the root."""
     overrides: tuple[str, ...] = ()
     """The variables of the specs that were given from outside."""
+    summaries: dict[tuple[str, str], DatasetSummary] = field(default_factory=dict)
+    """What local datasets amount to, by location and method, as far as a run has read them."""
 
     @property
     def state(self) -> Path:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class Wishes:
     detailed_exitcode: bool
     allow_empty: bool
     allow_weaker_guard: bool
+    max_cost: Decimal | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,7 +74,8 @@ class Part:
         if self.report.latest is None:
             return 0
         waited = wishes.follow is not None
-        code = exit_code(self.report, waited=waited, detailed=wishes.detailed_exitcode)
+        detailed = wishes.detailed_exitcode
+        code = exit_code(self.report, waited=waited, detailed=detailed, attended=False)
         return worst((code, 1)) if self.session and self.session.unpushed else code
 
     def findings(self) -> tuple[Diagnostic, ...]:
@@ -171,7 +174,10 @@ def _attend(part: Part, wishes: Wishes) -> None:
 def _pass(part: Part, wishes: Wishes) -> None:
     project = open_project(part.chosen)
     environment = project.declaration.target.environment
-    with alone(project, environment), connect(project, part.watcher) as session:
+    with (
+        alone(project, environment),
+        connect(project, part.watcher, max_cost=wishes.max_cost) as session,
+    ):
         part.session = session
         part.watcher.clock = session.now
         checkout = read_checkout(project.root, files=project.read_files(), ask_remote=True)
@@ -183,7 +189,8 @@ def _pass(part: Part, wishes: Wishes) -> None:
         limits = terms(session, checkout, approval=None, may_cancel=_may_cancel(session, checkout))
         limits = replace(limits, only_free=wishes.only_free)
         with session.carrying(part.chosen.console):
-            done = tick(session.graph, session.world, limits, frozenset(part.refused))
+            refused, bought = frozenset(part.refused), part.report.bought
+            done = tick(session.graph, session.world, limits, refused, bought)
         part.report.add(done)
         part.refused |= given_up(done)
         part.over = wishes.follow is None or is_over(done, part.refused)
@@ -228,6 +235,8 @@ def _tell_all(chosen: Options, parts: list[Part], wishes: Wishes, stop: int | No
             chosen.console.complain_of(part.findings())
         elif part.session is not None and part.report.latest is not None:
             chosen.console.answer(end_lines(part.session, part.report))
+            verdict = part.report.last.verdict
+            chosen.console.complain_of(verdict.worth_saying(quiet=chosen.quiet))
     return code
 
 

@@ -6,13 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from tuneops.cli.console import Console
+from tuneops.cli.costing import spent
 from tuneops.cli.exits import worst
 from tuneops.cli.session import Session
 from tuneops.core.creation import Contended, Held, Made, Outcome, Refusal
 from tuneops.core.plan import Action, Change
+from tuneops.costs.amounts import spell
 from tuneops.diagnostics import Diagnostic
 from tuneops.engine.execute import exit_code as outcome_code
 from tuneops.engine.reconcile import Event, Report, Tick
+from tuneops.render.costs import cost_json, short
 from tuneops.render.findings import findings_json
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted
@@ -67,8 +70,11 @@ class Watcher:
         ]
 
 
-def exit_code(report: Report, *, waited: bool, detailed: bool) -> int:
-    """The code of a run, by what it did and what is left."""
+def exit_code(report: Report, *, waited: bool, detailed: bool, attended: bool) -> int:
+    """The code of a run, by what it did and what is left.
+
+    A freeze stops a person; a scheduled run comes again when it is over.
+    """
     last = report.last
     codes = {outcome_code(outcome) for outcome in _latest(report).values()}
     holds = {change.address for change in last.plan.holds}
@@ -78,6 +84,8 @@ def exit_code(report: Report, *, waited: bool, detailed: bool) -> int:
     if unanswered:
         codes.add(7)
     running = any(change.action is Action.WAIT for change in last.plan.changes) or last.made
+    if last.verdict.denied or (attended and last.verdict.frozen):
+        codes.add(4)
     if report.timed_out or (detailed and running and not waited):
         codes.add(8)
     return worst(codes - {0})
@@ -112,8 +120,9 @@ def _jobs(last: Tick) -> list[dict[str, Any]]:
     return jobs_json(last.plan, replace(last.view, ledger=last.lock))
 
 
-def summary_json(report: Report) -> dict[str, Any]:
+def summary_json(session: Session, report: Report) -> dict[str, Any]:
     """What a run did, as numbers."""
+    bill = spent(session.project, report)
     last = report.last
     jobs = _jobs(last)
     latest = _latest(report)
@@ -128,11 +137,18 @@ def summary_json(report: Report) -> dict[str, Any]:
         "holds": len(last.plan.holds),
         "waiting": sum(1 for change in last.plan.buys if change.after is not None),
         "queued": sum(
-            1 for change in last.plan.buys if change.after is None and change.key not in tried
+            1
+            for change in last.plan.buys
+            if change.after is None
+            and change.key not in tried
+            and change.address not in last.verdict.barred
         ),
+        "notNow": len(last.verdict.barred),
         "refused": sum(1 for outcome in stuck if isinstance(outcome, Refusal)),
         "heldBack": sum(1 for outcome in stuck if isinstance(outcome, Held | Contended)),
         "unanswered": sum(1 for _, _, creation in last.lock.creations() if creation.unanswered),
+        "spent": cost_json(bill.cost) if bill else None,
+        "billedTokens": bill.tokens if bill else 0,
         "lockWritten": report.wrote,
         "settled": last.plan.settled,
         "timedOut": report.timed_out,
@@ -169,10 +185,10 @@ def run_json(
         "digest": report.digest,
         "events": watcher.documents(),
         "jobs": _jobs(last),
-        "summary": summary_json(report),
+        "summary": summary_json(session, report),
         "lock": session.locks.shown,
         "writeBack": carried.document if carried else None,
-        "diagnostics": findings_json(findings),
+        "diagnostics": findings_json((*findings, *last.verdict.findings)),
         "exitCode": code,
     }
 
@@ -185,6 +201,7 @@ COUNTS = {
     "queued": "waiting for a free slot or for an old job to end",
     "refused": "refused by the service",
     "heldBack": "not sent",
+    "notNow": "not to be bought now",
     "unanswered": "without an answer yet",
     "holds": "on hold (`tuneops plan` says why)",
 }
@@ -193,7 +210,7 @@ COUNTS = {
 
 def end_lines(session: Session, report: Report) -> list[Line]:
     """How a run ended, for a person; one line when it changed nothing."""
-    numbers = summary_json(report)
+    numbers = summary_json(session, report)
     last = report.last
     shown = [name for name in COUNTS if numbers[name] or name == "done"]
     words = [f"{numbers[name]} {COUNTS[name]}" for name in shown]
@@ -207,6 +224,7 @@ def end_lines(session: Session, report: Report) -> list[Line]:
             if change.action is Action.KEEP and change.model
         ]
         lines += [Line(inert(row)) for row in columns(rows)]
+    lines += _spent_lines(session, report)
     if report.timed_out:
         lines.append(
             Line("The time is up; what runs goes on. `tuneops reconcile --once` follows it.")
@@ -216,6 +234,18 @@ def end_lines(session: Session, report: Report) -> list[Line]:
     if numbers["lockWritten"] and session.graph.target.lock == "file":
         lines.append(Line(f"Lock written: commit {session.locks.shown}."))
     return lines
+
+
+def _spent_lines(session: Session, report: Report) -> list[Line]:
+    """What the jobs that ended cost, by the tokens that the service counted."""
+    bill = spent(session.project, report)
+    if bill is None:
+        return []
+    tokens = f"{short(bill.tokens)} billable tokens"
+    if session.emulated:
+        text = f"On Vertex AI {spell(bill.cost)} ({tokens}); nothing is billed on the emulator."
+        return [Line(text)]
+    return [Line(f"Spent {spell(bill.cost)} ({tokens}).")]
 
 
 def run_markdown(command: str, session: Session, report: Report, code: int) -> str:

@@ -8,6 +8,8 @@ from base64 import b32encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from tuneops.cli import guard as guards
 from tuneops.cli.console import Console
+from tuneops.cli.costing import knowledge
 from tuneops.cli.guard import Guard
 from tuneops.cli.locks import refuse_renamed
 from tuneops.cli.project import Project
@@ -23,6 +26,7 @@ from tuneops.cli.travelling import Carried, carry, departure
 from tuneops.core.desired import Declaration, DesiredGraph, Target
 from tuneops.core.lock import Cause, Lock
 from tuneops.core.plan import Approval
+from tuneops.core.rules import MAX_COST, Ceiling
 from tuneops.emulator.application import Emulator
 from tuneops.engine.execute import Hands
 from tuneops.engine.pins import pin
@@ -94,9 +98,14 @@ class Session:
 
 
 @contextlib.contextmanager
-def connect(project: Project, watch: Callable[[Event], None]) -> Iterator[Session]:
-    """Join a project to its service for the length of a `with`; InputError before any request."""
-    declaration = project.declaration
+def connect(
+    project: Project, watch: Callable[[Event], None], *, max_cost: Decimal | None = None
+) -> Iterator[Session]:
+    """Join a project to its service for the length of a `with`; InputError before any request.
+
+    `max_cost` is one more ceiling, besides those that the specs declare.
+    """
+    declaration = _limited(project.declaration, max_cost)
     settle = _settle()
     with contextlib.ExitStack() as stack:
         service = _service(project, declaration, stack)
@@ -137,6 +146,7 @@ def connect(project: Project, watch: Callable[[Event], None]) -> Iterator[Sessio
             clock=service.clock,
             watch=watch,
             new_mark=new_mark,
+            known=partial(knowledge, project),
         )
         yield Session(
             project=project,
@@ -153,6 +163,16 @@ def connect(project: Project, watch: Callable[[Event], None]) -> Iterator[Sessio
             emulator=service.emulator,
             now=service.now,
         )
+
+
+def _limited(declaration: Declaration, max_cost: Decimal | None) -> Declaration:
+    """The declaration with the ceiling of a flag."""
+    if max_cost is None:
+        return declaration
+    rules = declaration.target.rules
+    flag = Ceiling(name=MAX_COST, most=max_cost)
+    rules = replace(rules, ceilings=(*rules.ceilings, flag))
+    return replace(declaration, target=replace(declaration.target, rules=rules))
 
 
 @contextlib.contextmanager

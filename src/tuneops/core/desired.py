@@ -19,6 +19,7 @@ from tuneops.core.recipe import (
     Recipe,
     Upstream,
 )
+from tuneops.core.rules import Rules
 from tuneops.diagnostics import Diagnostic, SourceRef
 
 Provider = Literal["emulator", "vertex"]
@@ -43,6 +44,8 @@ class Target:
     lock: WriteBack = "file"
     lock_branch: str | None = None
     """The branch that carries locks, where it is named; with `commit`, the second choice too."""
+    rules: Rules = field(default_factory=Rules)
+    """What may not be bought, or not now."""
 
     @property
     def owner(self) -> str:

@@ -6,7 +6,7 @@ There is no update and no replace: the service has neither.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tuneops.core.diff import FieldChange
@@ -122,6 +122,8 @@ class Plan:
     """How often each address may be tried again by policy."""
     changes: tuple[Change, ...]
     drift: tuple[Drift, ...] = ()
+    ceiling: Mapping[str, str] = field(default_factory=dict)
+    """The declared ceilings of money, by name: they are part of what is approved."""
 
     @property
     def is_empty(self) -> bool:
@@ -168,13 +170,15 @@ class Plan:
     def digest(self) -> str:
         """A hash of what would be bought, how often at most, and cancelled, and for which recipes.
 
-        Never of texts, times, costs, commits or the tool's version: 32 hexadecimal digits.
+        The declared ceilings are part of it. Never of texts, times, costs, commits or the tool's
+        version: 32 hexadecimal digits.
         """
         limits = {at: most for at, most in Approval.of(self).buys.items() if most > 1}
         meaning = {
             "buys": sorted([c.address, c.action.value, c.lineage or ""] for c in self.buys),
             **({"attempts": limits} if limits else {}),
             "cancels": sorted(c.job or "" for c in self.cancels),
+            **({"ceiling": dict(self.ceiling)} if self.ceiling else {}),
             "desired": dict(self.desired),
             "owner": self.owner,
         }
@@ -194,6 +198,8 @@ class Approval:
     late: frozenset[str] = frozenset()
     """Lineages of unanswered creates that no spec wants: should their jobs show up, they may be
     stopped."""
+    ceiling: Mapping[str, str] = field(default_factory=dict)
+    """The ceilings of money that were declared then."""
 
     @staticmethod
     def of(plan: Plan) -> "Approval":
@@ -225,12 +231,15 @@ class Approval:
                 for change in plan.changes
                 if change.action is Action.WAIT and change.job is None and change.lineage
             ),
+            ceiling=dict(plan.ceiling),
         )
 
     def refusal(self, plan: Plan) -> str | None:
         """Why a plan goes beyond what was approved, in words; None when it does not."""
         if plan.owner != self.owner:
             return f"it was made for `{self.owner}`, not for `{plan.owner}`"
+        if self.ceiling != plan.ceiling:
+            return "the ceilings of money are others than they were then"
         for address in sorted({*self.desired, *plan.desired}):
             if self.desired.get(address) != plan.desired.get(address):
                 return f"`{address}` asks for other training than it did then"

@@ -30,6 +30,7 @@ def make_plan(view: View) -> Plan:
         retries={str(job.address): job.policy.retry.limit for job in view.graph.jobs},
         changes=(*decided.values(), *excess(view)),
         drift=find_drift(view.graph, view.ledger, view.observed),
+        ceiling=view.graph.target.rules.ceiling,
     )
 
 

@@ -1,6 +1,6 @@
 """The effects that are ready now. A step is data: it is executed, shown and tested elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from tuneops.core.desired import DesiredJob
@@ -35,26 +35,25 @@ class CancelJob:
 Step = CreateJob | CancelJob
 
 
-def ready_steps(plan: Plan, view: View, *, buying: bool) -> tuple[Step, ...]:
+def ready_steps(plan: Plan, view: View, *, barred: Container[str] = ()) -> tuple[Step, ...]:
     """What can be done in this tick: cancels first, then creates while there are free slots.
 
     A superseded job is cancelled only when its replacement could begin; that one then begins when
-    the old job has ended. Without `buying` there is no create, hence no cancel for one either.
+    the old job has ended. Nothing is made at a `barred` address, hence nothing is cancelled for it.
     """
     gates = dict(_gates(plan, view))
     cancels = [
         CancelJob(change=change, keep=_twin(plan, change))
         for change in plan.cancels
-        if change.job is not None and _may_stop(gates.get(change.job, ""), buying=buying)
+        if change.job is not None and _may_stop(gates.get(change.job, ""), barred)
     ]
-    if not buying:
-        return tuple(cancels)
     closed = {address for address in gates.values() if address}
     free = _free_slots(view)
     creates: list[CreateJob] = []
     for change in plan.buys:
         job = view.graph.find_text(change.address)
-        if job is None or change.after is not None or change.address in closed:
+        waits = change.after is not None or change.address in closed
+        if job is None or waits or change.address in barred:
             continue
         if free is not None and len(creates) >= free:
             break
@@ -62,9 +61,9 @@ def ready_steps(plan: Plan, view: View, *, buying: bool) -> tuple[Step, ...]:
     return (*cancels, *creates)
 
 
-def _may_stop(gate: str | None, *, buying: bool) -> bool:
-    """Say whether a job may be cancelled now; with a gate, only to make room for a create."""
-    return gate is not None and (buying or not gate)
+def _may_stop(gate: str | None, barred: Container[str]) -> bool:
+    """Say whether a job may be cancelled now; with a gate, only to make room for that create."""
+    return gate is not None and (not gate or gate not in barred)
 
 
 def _twin(plan: Plan, change: Change) -> str | None:

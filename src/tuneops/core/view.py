@@ -1,6 +1,6 @@
 """What a decision may look at: what is desired, what was recorded, and what there is. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -73,3 +73,13 @@ def parent_result(view: View, job: DesiredJob) -> Creation | None:
         return None
     done = view.ledger.at(source.from_).done(source.lineage)
     return done[1] if done else None
+
+
+def ended(view: View) -> Iterator[str]:
+    """The creations of ours whose jobs ended between the lock as it was and as it is now."""
+    for _, key, creation in view.ledger.creations() if view.before is not view.ledger else ():
+        if creation.state is not None and creation.state.terminal and not creation.adopted:
+            before = view.recorded.get(key)
+            state = before[1].state if before is not None else None
+            if state is None or not state.terminal:
+                yield key

@@ -16,7 +16,9 @@ from tuneops.core.lock import Cause, Creation, Lock
 from tuneops.core.plan import Action, Approval, Change, Plan
 from tuneops.core.planner import make_plan
 from tuneops.core.steps import CancelJob, CreateJob, Step, intent, ready_steps, request
-from tuneops.core.view import View, look
+from tuneops.core.view import View, ended, look
+from tuneops.costs.estimates import Knowledge
+from tuneops.costs.verdicts import Verdict, judge
 from tuneops.engine.execute import Hands, create_job, exit_code, troubles
 from tuneops.engine.observe import observe
 from tuneops.engine.ports import Clock, ModelRegistry
@@ -64,6 +66,8 @@ class World:
     clock: Clock
     watch: Callable[[Event], None]
     new_mark: Callable[[], str]
+    known: Callable[[Plan, View], Knowledge] = lambda plan, view: Knowledge()
+    """What is known of prices, and of the tokens of a plan's data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,8 @@ class Tick:
     """The lock as it was written at the end."""
     outcomes: tuple[tuple[Change, Outcome | None], ...]
     wrote: bool
+    verdict: Verdict = field(default_factory=Verdict)
+    """What the rules of the workspace said to the plan."""
 
     @property
     def made(self) -> int:
@@ -108,10 +114,13 @@ class Report:
     """All that was done, in order."""
     wrote: bool = False
     timed_out: bool = False
+    ended: set[str] = field(default_factory=set)
+    """The creation keys of jobs that came to their end meanwhile."""
 
     def add(self, tick: Tick) -> None:
         """Take in one more round."""
         self.latest = tick
+        self.ended |= set(ended(tick.view))
         self.digest = self.digest or tick.plan.digest
         self.rounds += 1
         self.outcomes += tick.outcomes
@@ -128,6 +137,12 @@ class Report:
         """How many jobs were made."""
         return sum(1 for _, outcome in self.outcomes if isinstance(outcome, Made))
 
+    @property
+    def bought(self) -> frozenset[str]:
+        """The creation keys that were asked for, answered or not."""
+        asked = (c.key for c, outcome in self.outcomes if isinstance(outcome, Made | Unknown))
+        return frozenset(key for key in asked if key is not None)
+
 
 def survey(graph: DesiredGraph, world: World, settle: timedelta) -> View:
     """Look at lock and world without changing either."""
@@ -140,10 +155,15 @@ def survey(graph: DesiredGraph, world: World, settle: timedelta) -> View:
 
 
 def tick(
-    graph: DesiredGraph, world: World, terms: Terms, refused: frozenset[str] = frozenset()
+    graph: DesiredGraph,
+    world: World,
+    terms: Terms,
+    refused: frozenset[str] = frozenset(),
+    bought: frozenset[str] = frozenset(),
 ) -> Tick:
-    """One round. `refused` are creation keys that this run does not try again.
+    """One round. `refused` are creation keys that this run does not try again, `bought` its own.
 
+    What the rules bar stays in the plan, and nothing is made of it.
     Stale when the plan goes beyond the approved limits, before anything is done. Nothing more is
     begun once something could not be written down; what was made by then is in the lock or, where
     that cannot be written either, in the words of the fault.
@@ -158,12 +178,14 @@ def tick(
         )
     for event in transitions(view.before, view.ledger):
         world.watch(event)
+    verdict = judge(plan, view, world.known(plan, view), bought) if plan.buys else Verdict()
+    barred = frozenset(plan.desired if terms.only_free else verdict.barred)
     wrote = world.locks.save(view.ledger)
     lock = view.ledger
     outcomes: list[tuple[Change, Outcome | None]] = []
     entries: list[Entry] = []
     try:
-        for step in ready_steps(plan, view, buying=not terms.only_free):
+        for step in ready_steps(plan, view, barred=barred):
             if not _permitted(step, terms, refused):
                 continue
             outcome = _execute(step, view, world, terms, plan)
@@ -180,7 +202,9 @@ def tick(
         wrote = world.locks.save(lock) or wrote
     except DiskError as fault:
         raise _unwritten(fault, outcomes) from fault
-    return Tick(plan=plan, view=view, lock=lock, outcomes=tuple(outcomes), wrote=wrote)
+    return Tick(
+        plan=plan, view=view, lock=lock, outcomes=tuple(outcomes), wrote=wrote, verdict=verdict
+    )
 
 
 def _unwritten(fault: DiskError, outcomes: list[tuple[Change, Outcome | None]]) -> DiskError:
@@ -329,7 +353,7 @@ def converge(
     waited = timedelta()
     refused: set[str] = set()
     while True:
-        done = tick(graph, world, terms, frozenset(refused))
+        done = tick(graph, world, terms, frozenset(refused), report.bought)
         report.add(done)
         if terms.approval is None:
             terms = replace(terms, approval=Approval.of(done.plan))
@@ -363,6 +387,8 @@ def is_over(done: Tick, refused: set[str]) -> bool:
     hopeful = [
         change
         for change in done.plan.buys
-        if change.key not in refused and done.plan.find(change.after or "") is None
+        if change.key not in refused
+        and change.address not in done.verdict.barred
+        and done.plan.find(change.after or "") is None
     ]
     return not hopeful

@@ -8,6 +8,18 @@ from typing import Any
 from tuneops.core.desired import DesiredGraph, DesiredJob, Pinned
 from tuneops.core.diff import FieldChange, fields
 from tuneops.core.plan import Action, Change, Plan, Reason
+from tuneops.costs.amounts import spell
+from tuneops.costs.verdicts import Bill
+from tuneops.render.costs import (
+    cost_cell,
+    cost_lines,
+    estimate_json,
+    foot_lines,
+    summary_json,
+    sunk_json,
+    total,
+)
+from tuneops.render.findings import finding_text, findings_json
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted
 
@@ -103,7 +115,12 @@ class Header:
 
 
 def plan_text(
-    plan: Plan, graph: DesiredGraph, header: Header, *, unchanged: bool = False
+    plan: Plan,
+    graph: DesiredGraph,
+    header: Header,
+    bill: Bill | None = None,
+    *,
+    unchanged: bool = False,
 ) -> Iterator[Line]:
     """The plan as a person reads it; unchanged addresses are counted, not listed."""
     yield Line(f"Target  {header.target}", "dim")
@@ -114,10 +131,10 @@ def plan_text(
     yield Line()
     shown = [c for c in plan.changes if unchanged or not _quiet(c)]
     if shown:
-        heads = columns([_head(change) for change in shown])
+        heads = columns([(*_head(change), cost_cell(change, bill)) for change in shown])
         for change, head in zip(shown, heads, strict=True):
             yield Line(inert(head), change.action.value)
-            yield from _body(change, graph)
+            yield from _body(change, graph, bill)
     quiet = len(plan.changes) - len(shown)
     if quiet and shown:
         yield Line(f"  {quiet} unchanged", "dim")
@@ -131,7 +148,7 @@ def plan_text(
         yield from (Line(inert(row)) for row in columns(rows))
     if shown:
         yield Line()
-    yield from _foot(plan, header)
+    yield from _foot(plan, graph, header, bill)
 
 
 def _quiet(change: Change) -> bool:
@@ -148,11 +165,13 @@ def _head(change: Change) -> tuple[str, ...]:
     return f"{GLYPHS[change.action]} {change.address}", change.action.value, reason, where
 
 
-def _body(change: Change, graph: DesiredGraph) -> Iterator[Line]:
+def _body(change: Change, graph: DesiredGraph, bill: Bill | None) -> Iterator[Line]:
     job = graph.find_text(change.address)
     if change.action.buys and job is not None:
         rows = _change_rows(change.fields) if change.fields else _recipe_rows(job)
         yield from (Line(f"    {inert(row)}") for row in columns(rows))
+    if bill is not None:
+        yield from cost_lines(change, bill)
     if change.action is Action.HOLD and change.reason in HELP:
         yield Line(f"    help: {HELP[change.reason]}")
 
@@ -205,7 +224,7 @@ def _dataset(pinned: Pinned) -> str:
     return f"{name}{count}, crc32c {pinned.dataset.crc32c}"
 
 
-def _foot(plan: Plan, header: Header) -> Iterator[Line]:
+def _foot(plan: Plan, graph: DesiredGraph, header: Header, bill: Bill | None) -> Iterator[Line]:
     if plan.is_empty and not plan.drift:
         what = counted(len(plan.desired), "job")
         yield Line(f"No changes. {what} in place, as the specs and the lock say.")
@@ -224,10 +243,12 @@ def _foot(plan: Plan, header: Header) -> Iterator[Line]:
     said = [f"{counts[action]} {word}" for action, word in words.items() if action in counts]
     free = " On the emulator nothing is billed." if header.emulated and plan.buys else ""
     yield Line(f"Plan: {', '.join(said)}.{free}")
+    if bill is not None:
+        yield from foot_lines(plan, graph, bill, emulated=header.emulated)
     yield Line(f"Digest {plan.digest}", "dim")
 
 
-def plan_json(plan: Plan, header: Header) -> dict[str, Any]:
+def plan_json(plan: Plan, header: Header, bill: Bill) -> dict[str, Any]:
     """The document of `plan --format json`; keys are only ever added."""
     counts = plan.counts()
     return {
@@ -236,7 +257,7 @@ def plan_json(plan: Plan, header: Header) -> dict[str, Any]:
         "environment": plan.environment,
         "owner": plan.owner,
         "target": {"kind": "emulator" if header.emulated else "vertex", "name": header.target},
-        "actions": [change_json(change) for change in plan.changes],
+        "actions": [change_json(change, bill) for change in plan.changes],
         "drift": [
             {
                 "address": drift.address,
@@ -250,14 +271,16 @@ def plan_json(plan: Plan, header: Header) -> dict[str, Any]:
             **{action.value: counts.get(action.value, 0) for action in Action},
             "paid": len(plan.buys),
             "settled": plan.settled,
+            **summary_json(bill),
         },
+        "ceiling": dict(plan.ceiling),
         "digest": plan.digest,
         **({"whatIf": list(header.supposed)} if header.supposed else {}),
-        "diagnostics": [],
+        "diagnostics": findings_json(bill.verdict.findings),
     }
 
 
-def change_json(change: Change) -> dict[str, Any]:
+def change_json(change: Change, bill: Bill) -> dict[str, Any]:
     """One line of the plan as JSON."""
     return {
         "address": change.address,
@@ -273,17 +296,26 @@ def change_json(change: Change) -> dict[str, Any]:
         "job": change.job,
         "model": change.model,
         "after": change.after,
+        **estimate_json(bill.estimates.get(change.address) if change.action.buys else None),
+        "notNow": bill.verdict.barred.get(change.address) if change.action.buys else None,
+        "sunk": sunk_json(bill.sunk.get(change.job or "")),
     }
 
 
-def plan_markdown(plan: Plan, graph: DesiredGraph, header: Header) -> str:
+def plan_markdown(plan: Plan, graph: DesiredGraph, header: Header, bill: Bill | None = None) -> str:
     """The plan for a pull request or a job summary: facts first, all data inside one fence."""
     counts = plan.counts()
     paid = len(plan.buys)
     title = "no changes" if plan.is_empty else f"{counted(paid, 'paid job')}"
+    cost = total(bill) if bill is not None else None
+    if cost is not None:
+        title += f", {spell(cost)}"
     if plan.holds:
         title += f", {len(plan.holds)} on hold"
-    lines = [line for line in plan_text(plan, graph, header) if not _is_digest(line)]
+    lines = [line for line in plan_text(plan, graph, header, bill) if not _is_digest(line)]
+    if bill is not None:
+        for finding in bill.verdict.findings:
+            lines += [Line(), *map(Line, finding_text(finding).splitlines())]
     body = "".join(f"{_in_diff(line)}\n" for line in lines)
     fence = "`" * max(3, _longest_run(body) + 1)
     rows = "\n".join(

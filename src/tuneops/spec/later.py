@@ -15,8 +15,6 @@ class Later:
 
 
 _JOB = frozenset(("spec", "stages"))
-_WORKSPACE = frozenset(("spec",))
-_ENVIRONMENT = frozenset(("environments",))
 
 
 LATER = {
@@ -40,10 +38,6 @@ LATER = {
         within=frozenset(("metadata", "environments")),
         help="leave it out, and keep the old name",
     ),
-    "budget": Later(
-        within=_WORKSPACE | _ENVIRONMENT, help="leave it out; read the plan before you apply it"
-    ),
-    "maxCreates": Later(within=frozenset(("limits",)), help="leave it out"),
     "distillationSpec": Later(within=_JOB, help="use `supervisedTuningSpec:`"),
     "reinforcementTuningSpec": Later(
         within=_JOB, help="use `supervisedTuningSpec:` or `preferenceOptimizationSpec:`"

@@ -19,8 +19,10 @@ from tuneops.core.desired import (
     Timeout,
 )
 from tuneops.core.recipe import BaseModel, HyperParameters, Method
+from tuneops.core.rules import Rules
 from tuneops.diagnostics import Diagnostic
 from tuneops.spec.evaluation import as_json
+from tuneops.spec.limits import Declared, rules_of
 from tuneops.spec.project import Draft, Project
 from tuneops.spec.rules.data import TRAINING, VALIDATION, DataUse, dataset
 from tuneops.spec.rules.evaluations import evaluation
@@ -71,6 +73,25 @@ def _target(project: Project) -> Target:
         lock=place.lock or "file",
         lock_branch=place.lock_branch,
         concurrent_jobs=place.limits.concurrent_jobs if place.limits else None,
+        rules=_rules(project),
+    )
+
+
+def _rules(project: Project) -> Rules:
+    """What workspace and environment forbid, one beside the other."""
+    workspace, place, root = project.workspace, project.place, project.workspace_root
+    assert workspace is not None and place is not None and root is not None
+    return rules_of(
+        root,
+        (
+            Declared(path=("spec",), budget=workspace.spec.budget, policy=workspace.spec.policy),
+            Declared(
+                path=("spec", "environments", project.environment or ""),
+                budget=place.budget,
+                policy=place.policy,
+                max_creates=place.limits.max_creates if place.limits else None,
+            ),
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from tuneops.core.recipe import CheckpointRule
 from tuneops.diagnostics import Diagnostic
 from tuneops.spec import scalars, times
 from tuneops.spec.evaluation import EvaluationConfig
+from tuneops.spec.limits import Budget, Jobs, PolicySpec
 from tuneops.spec.misfits import fault
 from tuneops.spec.nodes import Mapping, Path, find, without
 from tuneops.spec.shape import Flag, Shape, Text, form, names_of, whole, whole_schema, word
@@ -216,9 +217,10 @@ class TuningChainSpec(Origin):
 
 
 class Limits(Shape):
-    """What an environment may use at once."""
+    """What an environment may use at once, and make in one run."""
 
     concurrent_jobs: Slots | None = None
+    max_creates: Jobs | None = None
 
 
 class EnvironmentSpec(Shape):
@@ -241,6 +243,8 @@ class EnvironmentSpec(Shape):
     encryption_spec: EncryptionSpec | None = None
     service_account: Account | None = None
     limits: Limits | None = None
+    budget: Budget | None = None
+    policy: PolicySpec | None = None
 
 
 class WorkspaceSpec(Shape):
@@ -249,6 +253,8 @@ class WorkspaceSpec(Shape):
     default_environment: Text | None = None
     environments: Annotated[dict[str, EnvironmentSpec], BeforeValidator(scalars.table)]
     allow_env: Names | None = None
+    budget: Budget | None = None
+    policy: PolicySpec | None = None
 
 
 class Metadata(Shape):

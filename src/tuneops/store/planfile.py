@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tuneops import strict
 from tuneops.core.plan import Approval, Plan
+from tuneops.core.rules import MAX_COST
 from tuneops.diagnostics import Diagnostic, SourceRef
 from tuneops.errors import InputError
 from tuneops.store import files
@@ -32,6 +34,15 @@ class SavedPlan:
 
     digest: str
     approval: Approval
+
+    @property
+    def max_cost(self) -> Decimal | None:
+        """The ceiling that a flag set when the plan was made: it holds for the apply as well."""
+        most = self.approval.ceiling.get(MAX_COST)
+        try:
+            return Decimal(most) if most is not None else None
+        except InvalidOperation:
+            return None
 
 
 def read_plan(path: Path) -> SavedPlan:

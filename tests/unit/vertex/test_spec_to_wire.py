@@ -139,7 +139,7 @@ def send(vertex: Vertex, spec: str, environment: str = "") -> None:
         )
         seen = observe(graph, lock, service=provider, registry=provider, objects=objects)
         view = look(graph, lock, seen, timedelta(minutes=15))
-        for step in ready_steps(make_plan(view), view, buying=True):
+        for step in ready_steps(make_plan(view), view):
             assert isinstance(step, CreateJob)
             creation = intent(step, a_mark(), Cause())
             provider.create_job(request(step, read.declaration.target.owner, creation))

@@ -1,6 +1,7 @@
 """`tuneops apply`: run the plan."""
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import click
 
 from tuneops.cli.duration import Duration
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, summarized
+from tuneops.cli.options import Command, max_cost, summarized
 
 
 @click.command("apply", cls=Command)
@@ -28,6 +29,7 @@ from tuneops.cli.options import Command, summarized
     is_flag=True,
     help="Go on where fewer runners share the creation guard than the lock records.",
 )
+@max_cost
 @click.pass_context
 def command(
     context: click.Context,
@@ -39,6 +41,7 @@ def command(
     timeout: timedelta,
     allow_empty: bool,
     allow_weaker_guard: bool,
+    max_cost: Decimal | None,
     **values: Any,
 ) -> int:
     """Run the plan: submit what can start now, and with --wait follow it to the end.
@@ -61,5 +64,6 @@ def command(
         timeout=timeout,
         allow_empty=allow_empty,
         allow_weaker_guard=allow_weaker_guard,
+        max_cost=max_cost,
     )
     return apply(options(context, values), wishes)

@@ -1,12 +1,13 @@
 """`tuneops plan`: show what would run, and why. It writes nothing but the file it is asked for."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, summarized
+from tuneops.cli.options import Command, max_cost, summarized
 
 
 @click.command("plan", cls=Command)
@@ -25,6 +26,7 @@ from tuneops.cli.options import Command, summarized
     multiple=True,
     help="Plan as if a spec had this value: ADDRESS.path.of.the.field=VALUE.",
 )
+@max_cost
 @click.pass_context
 def command(
     context: click.Context,
@@ -33,6 +35,7 @@ def command(
     detailed_exitcode: bool,
     show_unchanged: bool,
     supposed: tuple[str, ...],
+    max_cost: Decimal | None,
     **values: Any,
 ) -> int:
     """Show what would run, and why. Nothing is bought, nothing is changed.
@@ -53,4 +56,5 @@ def command(
         detailed_exitcode=detailed_exitcode,
         show_unchanged=show_unchanged,
         supposed=supposed,
+        max_cost=max_cost,
     )

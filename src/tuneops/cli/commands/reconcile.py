@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 
 from tuneops.cli.duration import Duration
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, summarized
+from tuneops.cli.options import Command, max_cost, summarized
 
 
 @click.command("reconcile", cls=Command)
@@ -53,6 +54,7 @@ from tuneops.cli.options import Command, summarized
     is_flag=True,
     help="Go on where fewer runners share the creation guard than the lock records.",
 )
+@max_cost
 @click.pass_context
 def command(
     context: click.Context,
@@ -67,6 +69,7 @@ def command(
     detailed_exitcode: bool,
     allow_empty: bool,
     allow_weaker_guard: bool,
+    max_cost: Decimal | None,
     **values: Any,
 ) -> int:
     """Look at everything, do what the committed specs allow, write the lock, exit.
@@ -100,5 +103,6 @@ def command(
         detailed_exitcode=detailed_exitcode,
         allow_empty=allow_empty,
         allow_weaker_guard=allow_weaker_guard,
+        max_cost=max_cost,
     )
     return reconcile(chosen, wishes)

@@ -1,0 +1,61 @@
+"""What this machine knows of a plan's cost: the model table, and the tokens of local data."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tuneops.cli.checking import tokens_of
+from tuneops.cli.project import Project
+from tuneops.core.plan import Plan
+from tuneops.core.view import View
+from tuneops.costs.amounts import Cost
+from tuneops.costs.estimates import Estimator, Knowledge
+from tuneops.costs.history import Bytes, History, bytes_of, epochs_run
+from tuneops.engine.reconcile import Report
+
+if TYPE_CHECKING:
+    from tuneops.costs.amounts import Tokens
+
+
+def knowledge(project: Project, plan: Plan, view: View) -> Knowledge:
+    """Count the data of the paid lines, unless jobs of the lock tell already what it is billed.
+
+    A file is read at most once a run, and the check of new data has read it before.
+    """
+    counted: dict[Bytes, Tokens] = {}
+    history = History.of(view.ledger) if plan.buys else History()
+    for change in plan.buys:
+        job = view.graph.find_text(change.address)
+        if job is None or job.training.file is None:
+            continue
+        data, how = job.recipe.training, job.recipe.method
+        if history.tokens(data, how, job.address.name) is None:
+            tokens = tokens_of(project, job.training.file, how)
+            if tokens is not None:
+                counted[bytes_of(data, how)] = tokens
+    return Knowledge(table=project.resolution.models, counted=counted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What the jobs that ended in a run were billed for."""
+
+    cost: Cost
+    tokens: int
+    """Those of one pass, as often as there were epochs, as far as both are known."""
+
+
+def spent(project: Project, report: Report) -> Spent | None:
+    """What came to its end in a run, by the service's own count; None when nothing did."""
+    if report.latest is None or not report.ended:
+        return None
+    estimator = Estimator(
+        replace(report.last.view, ledger=report.last.lock),
+        Knowledge(table=project.resolution.models),
+    )
+    costs, tokens = [], 0
+    for address, key, creation in report.last.lock.creations():
+        if key in report.ended and creation.billable_tokens is not None:
+            cost = estimator.creation(creation, address)
+            costs += [cost] if cost is not None else []
+            tokens += creation.billable_tokens * (epochs_run(creation) or 1)
+    return Spent(cost=Cost.sum(costs), tokens=tokens) if costs else None
