@@ -5,12 +5,17 @@ on stdout what came of it. A run is a process of its own, with its own open file
 SIGKILL for real; only the imports are shared. A line is JSON:
 
     {"folder": DIR, "words": [...], "at": "effect" | "write" | "request" | "", "n": 3,
-     "when": "before" | "after", "signal": 9, "env": {...}}
+     "when": "before" | "after", "signal": 9, "env": {...}, "pid": FILE, "limit": BYTES,
+     "uid": 65534, "closed": true}
+
+`pid` is a file for the process's id; `limit` the largest file that it may write; `uid` whose rights
+it has, if it may choose; `closed` gives it a stdout that nobody reads.
 """
 
 import importlib
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -82,9 +87,24 @@ def child(order: dict[str, Any], stdout: int, stderr: int) -> int:
     quiet = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((quiet, 0), (stdout, 1), (stderr, 2)):
         os.dup2(source, target)
+    confine(order)
     fuse = Fuse(order.get("n", 0), order.get("when", ""), order.get("signal", signal.SIGKILL))
     plant(fuse, order.get("at", ""))
     return command_line.run(order["words"])
+
+
+def confine(order: dict[str, Any]) -> None:
+    """Take away what this process is to do without."""
+    if "limit" in order:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["limit"], order["limit"]))
+    if "uid" in order and os.geteuid() == 0:
+        os.setuid(order["uid"])
+    if order.get("closed"):
+        reader, writer = os.pipe()
+        os.close(reader)
+        os.dup2(writer, 1)
+    if "pid" in order:
+        Path(order["pid"]).write_text(str(os.getpid()))
 
 
 def run(order: dict[str, Any]) -> dict[str, Any]:

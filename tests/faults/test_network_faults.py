@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.faults.conftest import Story
+from tests.support.story import Story
 
 CREATE, LIST = "tuningJobs.create", "tuningJobs.list"
 JOBS = "/tuningJobs"

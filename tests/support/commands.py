@@ -150,6 +150,8 @@ class Service:
         """How often the server saw a create of each mark."""
         self.keys: dict[str, str] = {}
         """The creation key that each mark was sent for: lineage and attempt."""
+        self.asked = 0
+        """All requests."""
         self.changes = 0
         """Requests that may change something: everything but reads."""
         self.cancels: list[str] = []
@@ -171,6 +173,7 @@ class Service:
     def note(self, method: str, path: str, body: bytes) -> None:
         """Count a request that has arrived, whatever becomes of its answer."""
         with self._counting:
+            self.asked += 1
             self.changes += method not in ("GET", "HEAD")
             if method == "POST" and path.endswith(":cancel"):
                 self.cancels.append(path.removeprefix("/v1/").removesuffix(":cancel"))

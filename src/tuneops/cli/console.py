@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from tuneops.diagnostics import Diagnostic
+from tuneops.errors import DiskError
 from tuneops.render.lines import Line, plain
 
 STYLES = {
@@ -112,6 +113,8 @@ def colored(stream: TextIO, color: str) -> bool:
 def _write(stream: TextIO, text: str) -> None:
     """Write, whatever the encoding can hold; a closed pipe is not a fault of ours.
 
+    A run is not ended because nobody can be told of it; DiskError when the answer is lost.
+
     `##[` orders something of a workflow's log wherever it stands in a line (source: actions/runner,
     `ActionCommand.TryParse`), and we never say it ourselves.
     """
@@ -125,6 +128,8 @@ def _write(stream: TextIO, text: str) -> None:
             text = spelled.encode(encoding, errors="backslashreplace").decode(encoding)
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
+    except OSError as fault:
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, stream.fileno())
+        if stream is sys.stdout and not isinstance(fault, BrokenPipeError):
+            raise DiskError(f"cannot write the answer: {fault.strerror}") from fault

@@ -81,7 +81,9 @@ def create(order: Order) -> Steps:
         return Held("claim-damaged", f"{fault.message}; {fault.help}")
     if not isinstance(ready, _Issued):
         return ready
-    answer: ObservedJob | Refusal | Silence = yield PostJob(order.request)
+    answer: ObservedJob | Refusal | Silence = yield PostJob(
+        order.request, within=min(INTENT_AGE, order.settle / 2)
+    )
     match answer:
         case ObservedJob():
             return (yield from _made(order, ready, answer))
