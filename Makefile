@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit lint types contracts workflows soak people format clean
+.PHONY: help setup demo test check unit lint types contracts workflows soak people side-by-side format clean
 
 help: ## Print the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(READY): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tuneops needs Python 3.11 or newer")'
@@ -50,6 +50,9 @@ soak: $(READY) ## SEEDS random worlds (20000), from seed START on
 
 people: $(READY) ## Anything that people do, in any order, for hours
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/simulation/test_anything_people_do.py
+
+side-by-side: $(READY) ## The same accidents, with terraform (if there is one) and with tuneops
+	@$(BIN)/python -m tests.side_by_side
 
 format: $(READY) ## Put the code into form
 	$(BIN)/ruff check --fix .

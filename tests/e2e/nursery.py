@@ -131,13 +131,13 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
 
 def serve() -> None:
     """Answer until stdin ends."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    for line in sys.stdin:
-        order = json.loads(line)
-        assert Path(order["folder"]).is_dir()
-        answers.write(json.dumps(run(order)) + "\n")
-        answers.flush()
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)
+        for line in sys.stdin:
+            order = json.loads(line)
+            assert Path(order["folder"]).is_dir()
+            answers.write(json.dumps(run(order)) + "\n")
+            answers.flush()
 
 
 if __name__ == "__main__":
