@@ -179,12 +179,12 @@ def test_a_run_that_slept_between_its_mark_and_its_create_sends_nothing(shop: Sh
     halted(shop.pid())
     time.sleep(1.1)
     shop.service.clock.sleep(4)
-    second = shop.run(other, who=1, **small)
+    second = shop.run(other, who=1, quick=True, **small)
     assert second["code"] == 0 and shop.service.posts.total() == 1, second
     os.kill(shop.pid(), signal.SIGCONT)
     first = stopped.result()
     assert shop.service.posts.total() == 1, "it sent a second create"
-    assert first["code"] == 6, first
+    assert first["code"] in (1, 6), first
     assert "held up just before the create" in first["stderr"]
     shop.completes()
 

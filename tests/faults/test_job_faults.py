@@ -71,12 +71,11 @@ def test_42_an_empty_page_with_a_token_is_not_the_end(paged: Story) -> None:
 
 
 def test_43_a_job_that_the_list_does_not_show_yet_is_not_bought_again(story: Story) -> None:
-    story.faults("tuningJobs.create:accept-then-drop")
+    story.faults(f"tuningJobs.create:accept-then-drop, {LIST}:lag=120s*40")
     assert story.apply().code == 7
     story.lock.unlink()
-    story.faults(f"{LIST}:lag=120s*20")
-    for _ in range(3):
-        story.later(timedelta(seconds=20))
+    for _ in range(2):
+        story.later(timedelta(seconds=10))
         done = story.apply()
         assert done.code == 7 and story.posts == 1, done
     story.service.emulator.forget_faults()
