@@ -9,7 +9,8 @@ SIGKILL for real; only the imports are shared. A line is JSON:
      "uid": 65534, "closed": true, "quick": true}
 
 `pid` is a file for the process's id; `limit` the largest file that it may write; `uid` whose rights
-it has, if it may choose; `closed` gives it a stdout that nobody reads; `quick` lets it look thrice without a wait.
+it has, if it may choose; `closed` gives it a stdout that nobody reads; `quick` lets it look
+thrice without a wait.
 """
 
 import importlib
@@ -26,8 +27,8 @@ from typing import Any
 
 from tuneops.cli import applying, locks, reconciling
 from tuneops.cli import main as command_line
-from tuneops.emulator.application import Emulator
 from tuneops.core import protocol
+from tuneops.emulator.application import Emulator
 from tuneops.engine import execute
 from tuneops.store import files
 
