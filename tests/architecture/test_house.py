@@ -22,7 +22,12 @@ DOORS = {
     "click": {"cli"},
     "deepdiff": {"core/diff.py"},
     "filelock": {"cli", "store"},
-    "google_crc32c": {"datasets/digest.py", "emulator/objects.py", "gcs/objects.py"},
+    "google_crc32c": {
+        "datasets/digest.py",
+        "emulator/objects.py",
+        "gcs/ranges.py",
+        "gcs/uploads.py",
+    },
     "google.auth": {"vertex/auth.py"},
     "httpx": {"cli/session.py", "gcs", "github", "http", "vertex"},
     "msgspec": {"datasets/plain.py", "store/lockfile.py"},

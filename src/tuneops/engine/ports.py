@@ -1,6 +1,6 @@
 """What the engine needs from the world. Docstrings are contracts: cost, errors, retry safety."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -73,6 +73,22 @@ class ObjectStore(Protocol):
 
     def upload(self, file: Path, uri: str) -> StoredObject:
         """Put a file there if nothing is there yet; otherwise describe what is. Repeatable."""
+        ...
+
+
+class ObjectReader(Protocol):
+    """The bytes of objects. All are reads and safe to repeat."""
+
+    def version(self, uri: str, generation: str) -> StoredObject | None:
+        """Metadata of one generation; None when it is not kept, as where the bucket keeps none."""
+        ...
+
+    def read(self, stored: StoredObject) -> Iterator[bytes]:
+        """The bytes of one generation in order, in memory that does not grow with the object.
+
+        Reading begins at once; who stops early calls `close`. The iterator ends only if the bytes
+        were those of `stored`: else Rejected, or Unavailable when the store does not answer.
+        """
         ...
 
 

@@ -13,7 +13,7 @@ import httpx
 
 from tuneops.core.claim import Claim
 from tuneops.errors import ProviderError, Rejected, Unavailable
-from tuneops.gcs.objects import ObjectName
+from tuneops.gcs.names import ObjectName
 from tuneops.http.answers import Answer, asked_delay, oddity, read_refusal, refused
 from tuneops.http.reading import CALL_LIMIT, Reader, TooLarge, TooSlow, receive, spoken
 from tuneops.http.waiting import Waiting

@@ -1,5 +1,6 @@
 import base64
 import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneops.errors import NotFound, ProviderError, Rejected, TuneopsError, Unavailable
-from tuneops.gcs.objects import GcsObjects, ObjectName
+from tuneops.gcs.names import ObjectName
+from tuneops.gcs.objects import GcsObjects
 from tuneops.http.waiting import Waiting
 
 URI = "gs://acme-tuning/tuneops/9f3c.jsonl"
@@ -45,7 +47,13 @@ class Bucket:
         if request.method == "GET":
             self.reads.append(request)
             return self._show(httpx.URL(request.url).raw_path.decode().split("/o/")[1])
-        content = b"".join(request.stream)  # type: ignore[arg-type]
+        body = b"".join(request.stream)  # type: ignore[arg-type]
+        boundary = request.headers["Content-Type"].partition("boundary=")[2].encode()
+        metadata, content = (
+            part.partition(b"\r\n\r\n")[2] for part in body.split(b"\r\n--" + boundary)[:2]
+        )
+        assert json.loads(metadata)["crc32c"] == checksum(content), "the store is told"
+        assert request.headers["Content-Length"] == str(len(body))
         self.uploads.append(request)
         stored, fault = self.faults.pop(0) if self.faults else (True, None)
         name = request.url.params["name"]
@@ -86,7 +94,9 @@ def pauses() -> list[float]:
 def objects(bucket: Bucket, pauses: list[float]) -> Iterator[GcsObjects]:
     transport = httpx.MockTransport(bucket)
     waiting = Waiting(sleep=pauses.append, random=lambda: 1.0, monotonic=lambda: sum(pauses))
-    with httpx.Client(base_url="https://storage.googleapis.com", transport=transport) as client:
+    with httpx.Client(
+        base_url="https://storage.googleapis.com", trust_env=False, transport=transport
+    ) as client:
         yield GcsObjects(client, waiting=waiting)
 
 
@@ -128,7 +138,9 @@ def test_describe_believes_google_only(
     waiting = Waiting(sleep=pauses.append, monotonic=lambda: sum(pauses))
     transport = httpx.MockTransport(lambda _: answer)
     with (
-        httpx.Client(base_url="https://storage.googleapis.com", transport=transport) as client,
+        httpx.Client(
+            base_url="https://storage.googleapis.com", trust_env=False, transport=transport
+        ) as client,
         pytest.raises(fault),
     ):
         GcsObjects(client, waiting=waiting).describe(URI)
@@ -140,13 +152,12 @@ def test_upload(objects: GcsObjects, bucket: Bucket, file: Path) -> None:
     assert bucket.objects == {"tuneops/9f3c.jsonl": CONTENT}
     (request,) = bucket.uploads
     assert dict(request.url.params) == {
-        "uploadType": "media",
+        "uploadType": "multipart",
         "name": "tuneops/9f3c.jsonl",
         "ifGenerationMatch": "0",
+        "fields": "name,bucket,generation,size,crc32c,md5Hash,timeCreated",
     }
     assert request.url.path == "/upload/storage/v1/b/acme-tuning/o"
-    assert request.headers["Content-Type"] == "application/jsonl"
-    assert request.headers["Content-Length"] == str(len(CONTENT))
     assert "Transfer-Encoding" not in request.headers
 
 
@@ -294,7 +305,9 @@ def test_any_name_arrives_as_it_is(name: str) -> None:
         return storage_error(404, "notFound")
 
     with httpx.Client(
-        base_url="https://storage.googleapis.com", transport=httpx.MockTransport(answer)
+        base_url="https://storage.googleapis.com",
+        trust_env=False,
+        transport=httpx.MockTransport(answer),
     ) as client:
         GcsObjects(client, waiting=Waiting()).describe(f"gs://acme-tuning/{name}")
     *_, collection, last = arrived[0]
