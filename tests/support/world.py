@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.support.builders import NOON, PARENT, SETTLE, a_dataset, a_mark, shown_fields
+from tuneops.core.checkpoints import resolve_checkpoint
 from tuneops.core.claim import Claim
 from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.labels import read_labels
-from tuneops.core.ledger import resolve_checkpoint
 from tuneops.core.lock import Cause, Creation, Lock
 from tuneops.core.observed import (
     Checkpoint,
@@ -24,6 +24,7 @@ from tuneops.core.observed import (
     Observed,
     ObservedJob,
     Ownership,
+    Point,
 )
 from tuneops.core.plan import Approval, Plan
 from tuneops.core.planner import make_plan
@@ -100,6 +101,8 @@ class SimWorld:
         self.lists = 0
         self.marks = 0
         self.cancels: list[str] = []
+        self.moves: list[tuple[str, tuple[str, ...]]] = []
+        self.series: dict[str, Mapping[str, tuple[Point, ...]]] = {}
         self.late: list[tuple[datetime, JobRequest]] = []
         self._models = 0
 
@@ -160,7 +163,12 @@ class SimWorld:
             for epoch in range(1, job.epochs + 1)
         }
         name = f"{base}@{number}"
-        versions[number] = ModelVersion(name=name, default_checkpoint=str(job.epochs))
+        versions[number] = ModelVersion(
+            name=name,
+            default_checkpoint=str(job.epochs),
+            aliases=("default",) if number == "1" else (),
+            etag="0",
+        )
         self.checkpoints[name] = checkpoints
         return name, checkpoints
 
@@ -272,6 +280,49 @@ class SimWorld:
     def list_checkpoints(self, version: str) -> Mapping[str, Checkpoint]:
         """The checkpoints of a version."""
         return self.checkpoints.get(version, {})
+
+    def read_series(
+        self, experiment: str, names: frozenset[str]
+    ) -> Mapping[str, tuple[Point, ...]]:
+        """The metrics of a job: as a test said, none otherwise."""
+        there = self.series.get(experiment, {})
+        return {name: there[name] for name in names if name in there}
+
+    def merge_aliases(self, version: str, aliases: tuple[str, ...]) -> None:
+        """Move aliases to a version, or take them off it."""
+        base, _, number = version.partition("@")
+        versions = self.versions[base]
+        if number not in versions:
+            raise Rejected("no such version", status=404, reason="NOT_FOUND")
+        for alias in aliases:
+            for other, found in versions.items():
+                kept = [name for name in found.aliases if name != alias.removeprefix("-")]
+                if alias.startswith("-") and other != number:
+                    continue
+                if other == number and not alias.startswith("-"):
+                    kept.append(alias)
+                versions[other] = replace(found, aliases=tuple(sorted(kept)))
+        self.moves.append((version, aliases))
+
+    def set_default_checkpoint(self, version: str, checkpoint: str, etag: str | None) -> None:
+        """Set a default checkpoint, unless somebody else did since the etag was read."""
+        base, _, number = version.partition("@")
+        found = self.versions[base][number]
+        if etag != found.etag:
+            raise Rejected("it has changed", status=409, reason="ABORTED")
+        assert checkpoint in self.checkpoints[version], "no such checkpoint"
+        tag = str(int(found.etag or "0") + 1)
+        self.versions[base][number] = replace(found, default_checkpoint=checkpoint, etag=tag)
+        self.moves.append((version, (checkpoint,)))
+
+    def carriers(self, alias: str) -> list[str]:
+        """The versions that have an alias."""
+        return [
+            version.name
+            for versions in self.versions.values()
+            for version in versions.values()
+            if alias in version.aliases
+        ]
 
     def describe(self, uri: str) -> StoredObject | None:
         """What lies at a URI: bytes that follow from it, unless a test said otherwise."""
@@ -448,7 +499,7 @@ class Runner:
                 sleep=self.sleep,
                 clocks=self.clocks,
             ),
-            registry=world,
+            registry=self,
             locks=self.disk,
             clock=world,
             watch=lambda _: None,
@@ -518,6 +569,31 @@ class Runner:
             said = all(claim.cancel_asked is not None for claim in claims)
             assert said, "the claim does not say that we cancel"
             self.world.cancel_job(name)
+
+    def list_versions(self, model: str) -> Mapping[str, ModelVersion] | None:
+        """Read the versions of a model, as they are at this instant."""
+        versions = self.world.list_versions(model)
+        return dict(versions) if versions is not None else None
+
+    def list_checkpoints(self, version: str) -> Mapping[str, Checkpoint]:
+        """Read the checkpoints of a version."""
+        return self.world.list_checkpoints(version)
+
+    def read_series(
+        self, experiment: str, names: frozenset[str]
+    ) -> Mapping[str, tuple[Point, ...]]:
+        """Read metrics."""
+        return self.world.read_series(experiment, names)
+
+    def merge_aliases(self, version: str, aliases: tuple[str, ...]) -> None:
+        """Move aliases."""
+        with self.effect(f"aliases {version}"):
+            self.world.merge_aliases(version, aliases)
+
+    def set_default_checkpoint(self, version: str, checkpoint: str, etag: str | None) -> None:
+        """Set a default checkpoint."""
+        with self.effect(f"default checkpoint {version}"):
+            self.world.set_default_checkpoint(version, checkpoint, etag)
 
     def describe(self, uri: str) -> StoredObject | None:
         """Read an object's metadata."""

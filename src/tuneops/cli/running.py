@@ -14,7 +14,8 @@ from tuneops.core.plan import Action, Change
 from tuneops.costs.amounts import spell
 from tuneops.diagnostics import Diagnostic
 from tuneops.engine.execute import exit_code as outcome_code
-from tuneops.engine.reconcile import Event, Report, Tick
+from tuneops.engine.reconcile import Report, Tick
+from tuneops.engine.telling import Event
 from tuneops.render.costs import cost_json, short
 from tuneops.render.findings import findings_json
 from tuneops.render.inert import inert
@@ -97,11 +98,14 @@ def _latest(report: Report) -> dict[tuple[str, str], Outcome]:
     It has passed, too, where the job of a create has turned up since.
     """
     known = {key for _, key, creation in report.last.lock.creations() if creation.job is not None}
-    return {
-        (change.address, change.key or change.job or ""): outcome
-        for change, outcome in report.outcomes
-        if outcome is not None and (isinstance(outcome, Made) or change.key not in known)
-    }
+    latest: dict[tuple[str, str], Outcome] = {}
+    for change, outcome in report.outcomes:
+        place = (change.address, change.alias or change.key or change.job or "")
+        if outcome is None and change.alias:
+            latest.pop(place, None)
+        elif outcome is not None and (isinstance(outcome, Made) or change.key not in known):
+            latest[place] = outcome
+    return latest
 
 
 def _hold_code(change: Change, report: Report, holds: set[str]) -> int:
@@ -110,9 +114,8 @@ def _hold_code(change: Change, report: Report, holds: set[str]) -> int:
     entry = report.last.view.ledger.at(change.address).creations.get(change.key or "")
     if failed(entry):
         return 9
-    if job is not None and job.parent is not None and str(job.parent) in holds and entry is None:
-        return 0
-    return 3
+    above = change.after if change.alias else str(job.parent) if job and job.parent else None
+    return 0 if above in holds and entry is None else 3
 
 
 def _jobs(last: Tick) -> list[dict[str, Any]]:
@@ -219,7 +222,7 @@ def end_lines(session: Session, report: Report) -> list[Line]:
     lines = [Line(f"{start}{', '.join(words)}.", "strong")]
     if not idle:
         rows = [
-            (f"  {change.address}", short_model(change.model))
+            (f"  {change.place}", short_model(change.model))
             for change in last.plan.changes
             if change.action is Action.KEEP and change.model
         ]

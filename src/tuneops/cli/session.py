@@ -30,7 +30,8 @@ from tuneops.core.rules import MAX_COST, Ceiling
 from tuneops.emulator.application import Emulator
 from tuneops.engine.execute import Hands
 from tuneops.engine.pins import pin
-from tuneops.engine.reconcile import Event, Terms, World
+from tuneops.engine.reconcile import Terms, World
+from tuneops.engine.telling import Event
 from tuneops.errors import Busy, DiskError
 from tuneops.gcs.claims import GcsClaims, Spelling
 from tuneops.gcs.objects import GcsObjects

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Literal
 
 from tuneops.core.address import Address
@@ -18,6 +19,7 @@ from tuneops.core.recipe import (
     Pretuned,
     Recipe,
     Upstream,
+    rule_text,
 )
 from tuneops.core.rules import Rules
 from tuneops.diagnostics import Diagnostic, SourceRef
@@ -139,6 +141,40 @@ class Adoption:
     as_is: bool = False
 
 
+Bound = Decimal | Literal["promoted"]
+"""A number, or what the promoted version has of the same metric."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What a metric must say before anything continues from a job or points at it."""
+
+    metric: str
+    least: Bound | None = None
+    most: Bound | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """An alias that is to be on the result of a job, and which checkpoint is its default.
+
+    `to` is the version that a person pinned instead, `models/55@2` or `models/55@2#3`: a rollback.
+    """
+
+    name: str
+    """The chain, or the job on its own, that it belongs to."""
+    alias: str
+    stage: Address
+    checkpoint: CheckpointRule
+    where: SourceRef
+    to: str | None = None
+
+    @property
+    def target(self) -> str:
+        """Where the alias is to be, in one line, for who approves it."""
+        return self.to or f"{self.stage} {rule_text(self.checkpoint)}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParentRef:
     """A source that is another job of the workspace."""
@@ -172,6 +208,7 @@ class DeclaredJob:
     """Whether other bytes behind the training URI are a cause to train again."""
     evaluation_config: Mapping[str, Any] | None = None
     """The service's own JSON. Of no lineage: what is measured changes nothing that is trained."""
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +217,7 @@ class Declaration:
 
     target: Target
     jobs: tuple[DeclaredJob, ...]
+    promotions: tuple[Promotion, ...] = ()
 
     def datasets(self) -> Iterator[tuple[Address, DatasetRef]]:
         """Every dataset that some job names."""
@@ -228,6 +266,7 @@ class DesiredJob:
     where: SourceRef
     adopt: Adoption | None = None
     evaluation_config: Mapping[str, Any] | None = None
+    gate: Gate | None = None
 
     @property
     def parent(self) -> Address | None:
@@ -242,6 +281,7 @@ class DesiredGraph:
 
     target: Target
     jobs: tuple[DesiredJob, ...]
+    promotions: tuple[Promotion, ...] = ()
     _index: Mapping[Address, DesiredJob] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -272,7 +312,7 @@ def desire(declaration: Declaration, pins: Pins) -> DesiredGraph:
     done: dict[Address, DesiredJob] = {}
     for job in declaration.jobs:
         done[job.address] = _desire(job, declaration.target, pins, done)
-    return DesiredGraph(declaration.target, tuple(done.values()))
+    return DesiredGraph(declaration.target, tuple(done.values()), declaration.promotions)
 
 
 def _desire(
@@ -320,6 +360,7 @@ def _desire(
         where=job.where,
         adopt=job.adopt,
         evaluation_config=job.evaluation_config,
+        gate=job.gate,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tuneops.core.fingerprint import decimal_text
-from tuneops.core.recipe import AtEpoch, AtStep, BaseModel, CheckpointRule, Pretuned, Recipe
+from tuneops.core.recipe import BaseModel, Pretuned, Recipe, rule_text
 
 Plain = str | int | None
 
@@ -56,19 +56,6 @@ def fields(recipe: Recipe) -> Mapping[str, Plain]:
         "nonce": recipe.nonce,
     }
     return {path: value for path, value in values.items() if value is not None}
-
-
-def rule_text(rule: CheckpointRule) -> str:
-    """A checkpoint rule as a few words: `last`, `epoch 2`."""
-    match rule:
-        case "last" | "default":
-            return rule
-        case AtEpoch(epoch=epoch):
-            return f"epoch {epoch}"
-        case AtStep(step=step):
-            return f"step {step}"
-        case _:
-            return f"id {rule.id}"
 
 
 def _source(recipe: Recipe) -> dict[str, Plain]:

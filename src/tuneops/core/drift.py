@@ -18,6 +18,7 @@ class DriftKind(StrEnum):
     DATASET_CHANGED = "dataset-changed"
     DATASET_GONE = "dataset-gone"
     SOURCE_MOVED = "source-moved"
+    POINTER_MOVED = "pointer-moved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

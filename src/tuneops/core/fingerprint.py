@@ -16,6 +16,7 @@ from tuneops.core.recipe import (
     AtEpoch,
     AtStep,
     BaseModel,
+    Best,
     CheckpointRule,
     HyperParameters,
     Pretuned,
@@ -111,6 +112,8 @@ def _rule(rule: CheckpointRule) -> Canonical:
             return {"epoch": epoch}
         case AtStep(step=step):
             return {"step": step}
+        case Best(best=metric, goal=goal):
+            return {"best": metric, "goal": goal or "lowest"}
         case _:
             return {"id": rule.id}
 

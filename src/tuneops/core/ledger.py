@@ -8,22 +8,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from tuneops.core.checkpoints import choose, chosen
 from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.fingerprint import creation_key
 from tuneops.core.inputs import judged
 from tuneops.core.labels import Note, read_note, read_policy
 from tuneops.core.lock import Cause, Creation, EvidenceSet, Lock, LockedJob
 from tuneops.core.match import adoptable, made_by, shows
-from tuneops.core.observed import Checkpoint, JobState, Observed, ObservedJob
+from tuneops.core.metrics import note_metrics
+from tuneops.core.observed import JobState, Observed, ObservedJob
 from tuneops.core.pins import pruned
 from tuneops.core.recipe import (
-    AtEpoch,
-    AtStep,
-    CheckpointRule,
     Evidence,
     Pretuned,
     Recipe,
-    WithId,
 )
 
 Books = dict[str, dict[str, Creation]]
@@ -35,7 +33,7 @@ def learn(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta
     Adds jobs of ours that are desired and were not recorded, binds answers to intents, follows
     states, moves creations to the address that wants them now, retires addresses that no spec
     wants but for protected ones, forgets unwanted intents older than `settle`, writes down policies
-    as the specs have them now, and appoints `current`.
+    as the specs have them now, appoints `current`, and notes what was measured.
     """
     desk = _Desk(graph, lock, observed, settle)
     desk.follow()
@@ -44,11 +42,11 @@ def learn(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta
     desk.move()
     desk.forget()
     desk.heed()
-    return desk.close()
+    return choose(graph, note_metrics(graph, desk.close(), observed), observed)
 
 
 def updated(creation: Creation, job: ObservedJob) -> Creation:
-    """A creation with all that its job shows; `chosen` is the last checkpoint of a success.
+    """A creation with all that its job shows; a success has a `chosen` checkpoint, the last.
 
     A job that has ended stays so: an answer that shows it running again is an old one. What it
     showed before is kept, but for the checkpoints of one that ended without a model: nothing can
@@ -75,12 +73,6 @@ def updated(creation: Creation, job: ObservedJob) -> Creation:
     )
 
 
-def chosen(creation: Creation) -> Creation:
-    """The creation with the checkpoint that serving code should use, if it is a result."""
-    done = creation.succeeded or creation.state is JobState.SUCCEEDED
-    return replace(creation, chosen=last_checkpoint(creation.checkpoints)) if done else creation
-
-
 def protected(creations: Iterable[Creation]) -> bool:
     """Say whether something is there, or may be, that must outlive its spec untouched."""
     return any(
@@ -98,35 +90,6 @@ def survivor(jobs: Iterable[ObservedJob]) -> ObservedJob:
     ranked = sorted(jobs, key=lambda job: job.seniority)
     useful = [job for job in ranked if not job.state.terminal or job.state is JobState.SUCCEEDED]
     return (useful or ranked)[0]
-
-
-def last_checkpoint(checkpoints: Mapping[str, Checkpoint]) -> str | None:
-    """The id of the checkpoint with the most training steps."""
-    if not checkpoints:
-        return None
-    return max(checkpoints, key=lambda name: (checkpoints[name].step, len(name), name))
-
-
-def resolve_checkpoint(rule: CheckpointRule, parent: Creation, observed: Observed) -> str | None:
-    """The concrete checkpoint that a rule means in a finished parent; None if there is none."""
-    match rule:
-        case "last":
-            return last_checkpoint(parent.checkpoints)
-        case "default":
-            return _default_checkpoint(parent, observed)
-        case AtEpoch(epoch=epoch):
-            found = [name for name, item in parent.checkpoints.items() if item.epoch == epoch]
-        case AtStep(step=step):
-            found = [name for name, item in parent.checkpoints.items() if item.step == step]
-        case WithId(id=wanted):
-            found = [name for name in parent.checkpoints if name == wanted]
-    return min(found, default=None)
-
-
-def _default_checkpoint(parent: Creation, observed: Observed) -> str | None:
-    base, _, number = (parent.model or "").partition("@")
-    version = (observed.versions.get(base) or {}).get(number)
-    return version.default_checkpoint if version else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,4 +358,5 @@ def _renamed(creation: Creation, job: ObservedJob) -> Creation:
         error=None,
         data_read=None,
         wrong_bytes=None,
+        measured=None,
     )

@@ -39,6 +39,32 @@ class EvidenceSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one metric said of the checkpoints of a job, by their ids; numbers are kept as text.
+
+    `on` says what it was measured on, and how: only values with equal ones can be compared.
+    """
+
+    __pydantic_config__ = SPELLING
+    on: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """Where an alias of ours was seen last: the creation, its version, the default checkpoint.
+
+    `also` names versions of other models on which it is to be taken off.
+    """
+
+    __pydantic_config__ = SPELLING
+    creation: str
+    model: str
+    checkpoint: str
+    also: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Creation:
     """One job that we asked the service to make."""
 
@@ -71,6 +97,8 @@ class Creation:
     chosen: str | None = None
     billable_tokens: int | None = None
     error: Failure | None = None
+    measured: Mapping[str, Measured] | None = None
+    """The metrics that some rule or gate has asked for, by their names."""
 
     @property
     def unanswered(self) -> bool:
@@ -152,6 +180,23 @@ class Lock:
     retired: Mapping[str, LockedJob] = field(default_factory=dict)
     pins: Mapping[str, Mapping[str, Pinned | Pretuned]] | None = None
     """Pins that were moved and that nothing was trained on yet, by address and by name there."""
+    pointers: Mapping[str, Mapping[str, Pointer]] | None = None
+    """Aliases that promotions have moved, by the name of the chain or job and the alias."""
+
+    def pointer(self, name: str, alias: str) -> Pointer | None:
+        """Where an alias of ours is, as far as is recorded."""
+        return (self.pointers or {}).get(name, {}).get(alias)
+
+    def point(self, name: str, alias: str, pointer: Pointer | None) -> "Lock":
+        """Record where an alias is; None forgets it."""
+        kept = {other: dict(found) for other, found in (self.pointers or {}).items()}
+        aliases = kept.setdefault(name, {})
+        if pointer is None:
+            aliases.pop(alias, None)
+        else:
+            aliases[alias] = pointer
+        left = {other: found for other, found in kept.items() if found}
+        return replace(self, pointers=left or None)
 
     def at(self, address: str) -> LockedJob:
         """What is recorded at an address, retired or not; empty where nothing is."""

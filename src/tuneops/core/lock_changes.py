@@ -4,12 +4,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
-from tuneops.core.lock import Creation, Lock
-from tuneops.core.merge import Entry, book_of, entries_by_key, moved_pins, pin_text
+from tuneops.core.lock import Creation, Lock, Pointer
+from tuneops.core.merge import Entry, book_of, entries_by_key, moved_pins, pin_text, pointers_of
 from tuneops.core.recipe import camel
 
 What = Literal[
-    "added", "removed", "moved", "state", "entry", "current", "retired", "revived", "pin"
+    "added",
+    "removed",
+    "moved",
+    "state",
+    "entry",
+    "current",
+    "retired",
+    "revived",
+    "pin",
+    "pointer",
 ]
 
 
@@ -26,19 +35,21 @@ class Difference:
 
 def bare(lock: Lock) -> Lock:
     """The lock of the same environment before anything was asked for."""
-    return replace(lock, jobs={}, retired={})
+    return replace(lock, jobs={}, retired={}, pointers=None)
 
 
 def differences(before: Lock, after: Lock) -> tuple[Difference, ...]:
     """All that changed between two locks, address by address, entries in the order of their keys.
 
     `moved` names addresses, `state` and `added` states, `entry` the fields that changed besides,
-    `current` keys; `pin` is about a pin that was moved, `before` or `after` as the section has it.
+    `current` keys; `pin` is about a pin that was moved, `before` or `after` as the section has it;
+    `pointer`, of an address such as `support-bot@prod`, names versions.
     """
     found = [
         *_entry_differences(before, after),
         *_address_differences(before, after),
         *_pin_differences(before, after),
+        *_pointer_differences(before, after),
     ]
     return tuple(sorted(found, key=lambda item: (item.address, item.key is None, item.key or "")))
 
@@ -94,6 +105,25 @@ def _pin_differences(before: Lock, after: Lock) -> Iterator[Difference]:
         if was != now:
             texts = [f"{name} {pin_text(pin)}" if pin else None for pin in (was, now)]
             yield Difference(address=address, what="pin", before=texts[0], after=texts[1])
+
+
+def _pointer_differences(before: Lock, after: Lock) -> Iterator[Difference]:
+    old, new = pointers_of(before), pointers_of(after)
+    for name, alias in sorted({*old, *new}):
+        was, now = old.get((name, alias)), new.get((name, alias))
+        if was != now:
+            yield Difference(
+                address=f"{name}@{alias}",
+                what="pointer",
+                before=_where(was) if was else None,
+                after=_where(now) if now else None,
+            )
+
+
+def _where(pointer: Pointer) -> str:
+    number = pointer.model.rpartition("/models/")[2]
+    also = f" (and {len(pointer.also)} more)" if pointer.also else ""
+    return f"models/{number}, checkpoint {pointer.checkpoint}{also}"
 
 
 def _state(creation: Creation) -> str:

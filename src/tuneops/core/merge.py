@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 from tuneops.core.desired import Pinned
-from tuneops.core.lock import Creation, Lock, LockedJob
+from tuneops.core.lock import Creation, Lock, LockedJob, Measured, Pointer
 from tuneops.core.observed import JobState
 from tuneops.core.pins import Pin, later, pruned
 
@@ -124,7 +124,37 @@ class _Desk:
             books[self.book(address)][address] = job
         lock = replace(header, jobs=books["jobs"], retired=books["retired"], pins=self.pins())
         lock = pruned(lock)
+        for name, alias in sorted({place for side in self.sides_of_pointers() for place in side}):
+            lock = lock.point(name, alias, self.pointer(name, alias))
         return Merged(lock=lock, conflicts=tuple(self.conflicts), notes=tuple(self.notes))
+
+    def sides_of_pointers(self) -> list[dict[tuple[str, str], Pointer]]:
+        return [pointers_of(lock) for lock in (self.base, self.ours, self.theirs)]
+
+    def pointer(self, name: str, alias: str) -> Pointer | None:
+        """Where an alias is: as the side says that moved it; the next run looks for itself."""
+
+        def both(one: Pointer | None, two: Pointer | None) -> Pointer | None:
+            if one is None or two is None:
+                return one or two
+            last, first = sorted((one, two), key=self.age, reverse=True)
+            self.notes.append(
+                f"both sides moved `{alias}` of `{name}`: `{last.model}` is kept; a run looks where"
+                " it is"
+            )
+            also = {*(one.also or ()), *(two.also or ()), first.model} - {last.model}
+            return replace(last, also=tuple(sorted(also)))
+
+        base, ours, theirs = (side.get((name, alias)) for side in self.sides_of_pointers())
+        return _three_way(base, ours, theirs, both)
+
+    def age(self, pointer: Pointer) -> tuple[float, str]:
+        """How late what a pointer points at was made."""
+        for side in self.entries:
+            entry = side.get(pointer.creation)
+            if entry is not None and entry.creation.created is not None:
+                return entry.creation.created.timestamp(), repr(pointer)
+        return 0.0, repr(pointer)
 
     def header(self) -> Lock:
         """The fields of the lock itself; its books are still those of `ours`."""
@@ -136,6 +166,7 @@ class _Desk:
             self.agree("projectNumber", *numbers[1:])
         return replace(
             self.ours,
+            pointers=None,
             project_number=_three_way(*numbers, lambda one, two: max(one or "", two or "") or None),
             guard=_three_way(*guards, lambda one, two: max(one, two, key=_strength)),
         )
@@ -256,7 +287,22 @@ def join(one: Creation, two: Creation) -> Creation:
         wrong_bytes=max(one.wrong_bytes, two.wrong_bytes, key=order),
         data_read=max(one.data_read, two.data_read, key=order) if live else None,
         policy=replace(best.policy, protect=protect),
+        measured=_measured(one.measured or {}, two.measured or {}) or None,
     )
+
+
+def _measured(one: Mapping[str, Measured], two: Mapping[str, Measured]) -> dict[str, Measured]:
+    """All values of both; of what was measured on different things, one side's."""
+    joined = {**one, **two}
+    for metric in {*one} & {*two}:
+        mine, other = one[metric], two[metric]
+        if mine.on == other.on:
+            names = sorted({*mine.values, *other.values})
+            values = {n: max(mine.values.get(n, ""), other.values.get(n, "")) for n in names}
+            joined[metric] = Measured(on=mine.on, values=values)
+        else:
+            joined[metric] = max(mine, other, key=lambda item: item.on)
+    return dict(sorted(joined.items()))
 
 
 def _knowledge(creation: Creation) -> tuple[Any, ...]:
@@ -268,6 +314,7 @@ def _knowledge(creation: Creation) -> tuple[Any, ...]:
         cancel_asked=None,
         wrong_bytes=None,
         data_read=None,
+        measured=None,
         checkpoints=checkpoints,
         policy=replace(creation.policy, protect=None),
     )
@@ -306,6 +353,12 @@ def moved_pins(lock: Lock | None) -> Iterator[tuple[tuple[str, str], Pin]]:
     for address, names in (lock.pins if lock and lock.pins else {}).items():
         for name, pin in names.items():
             yield (address, name), pin
+
+
+def pointers_of(lock: Lock | None) -> dict[tuple[str, str], Pointer]:
+    """Every pointer by its name and alias."""
+    found = (lock.pointers or {}).items() if lock else ()
+    return {(name, alias): item for name, aliases in found for alias, item in aliases.items()}
 
 
 def book_of(lock: Lock | None, address: str) -> Book:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from tuneops.core.recipe import SPELLING, Dataset, Evidence
 
@@ -99,6 +100,14 @@ class DeclaredFields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A value of a metric, and the training step at which it was written."""
+
+    step: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedJob:
     """One tuning job. `ownership` is None for a job that tuneops did not make."""
 
@@ -121,6 +130,12 @@ class ObservedJob:
     started: datetime | None = None
     data_read: bool = False
     """Whether the service shows what it counted in the training data: it has read all of it."""
+    experiment: str | None = None
+    """Where the series of its metrics hang."""
+    evaluation: Mapping[str, Any] | None = None
+    """How its checkpoints are evaluated: the service's own JSON."""
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """What its evaluation said, by metric and checkpoint; "" is the only checkpoint."""
 
     @property
     def seniority(self) -> tuple[datetime, int, str]:
@@ -141,6 +156,7 @@ class ModelVersion:
     default_checkpoint: str | None = None
     aliases: tuple[str, ...] = ()
     created: datetime | None = None
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +177,8 @@ class Observed:
     was asked for: its versions by number, or None where the model is gone. `objects` has an entry
     for each dataset in a bucket of the user's: what is there now, or None; `evidence` has what else
     its store says of it. `inputs` has an entry for each job of ours, by name, of which it is not
-    recorded yet which bytes it has read: what lies behind its training URI now, or None.
+    recorded yet which bytes it has read: what lies behind its training URI now, or None. `series`
+    has what was read of the metrics of a job, by its name and theirs.
     """
 
     at: datetime
@@ -170,6 +187,7 @@ class Observed:
     missing: frozenset[str] = frozenset()
     versions: Mapping[str, Mapping[str, ModelVersion] | None] = field(default_factory=dict)
     objects: Mapping[str, Dataset | None] = field(default_factory=dict)
+    series: Mapping[str, Mapping[str, tuple[Point, ...]]] = field(default_factory=dict)
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     inputs: Mapping[str, SeenObject | None] = field(default_factory=dict)
 

@@ -73,6 +73,8 @@ class Reason(StrEnum):
     JOB_GONE = "job-gone"
     MISSING_ARTEFACT = "missing-artefact"
     CHECKPOINT_MISSING = "checkpoint-missing"
+    GATE = "gate"
+    NOT_MEASURED = "not-measured"
     PIN_MOVED = "pin-moved"
     PIN_LOST = "pin-lost"
     WRONG_BYTES = "wrong-bytes"
@@ -82,6 +84,34 @@ class Reason(StrEnum):
     NOT_FOUND = "not-found"
     NOT_ADOPTABLE = "not-adoptable"
     DIFFERS = "differs"
+    PROMOTED = "promoted"
+    PINNED = "pinned"
+    POINTER_MOVED = "pointer-moved"
+    ALIAS_TAKEN = "alias-taken"
+    STILL_PROMOTED = "still-promoted"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """An alias and the version and checkpoint that it belongs on, with what was seen of both."""
+
+    alias: str
+    creation: str
+    model: str
+    checkpoint: str
+    holder: str | None
+    """The version of the same model that has the alias now."""
+    default: str | None
+    """The default checkpoint of the version now."""
+    elsewhere: tuple[str, ...] = ()
+    """Versions of other models from which the alias is taken off."""
+
+    @property
+    def done(self) -> bool:
+        """Say whether nothing is left to move."""
+        placed = (self.holder, self.default) == (self.model, self.checkpoint)
+        return placed and not self.elsewhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +131,16 @@ class Change:
     fields: tuple[FieldChange, ...] = ()
     stuck: bool = False
     """Whether the job of a hold may go on by itself."""
+    detail: tuple[str, ...] = ()
+    """What stands behind the decision, in words: a gate with its values."""
+    alias: str | None = None
+    """The version alias that a line of a promotion is about."""
+    move: Move | None = None
+
+    @property
+    def place(self) -> str:
+        """What the line is about: a job by its address, an alias as `support-bot@prod`."""
+        return f"{self.address}@{self.alias}" if self.alias else self.address
 
     @property
     def money(self) -> MoneyClass:
@@ -124,6 +164,8 @@ class Plan:
     drift: tuple[Drift, ...] = ()
     ceiling: Mapping[str, str] = field(default_factory=dict)
     """The declared ceilings of money, by name: they are part of what is approved."""
+    pointers: Mapping[str, str] = field(default_factory=dict)
+    """Where each promotion is to point, by `name@alias`: a stage and its checkpoint, or a pin."""
 
     @property
     def is_empty(self) -> bool:
@@ -133,7 +175,10 @@ class Plan:
     @property
     def settled(self) -> bool:
         """Say whether more ticks can change nothing: what is left needs a person, or nothing."""
-        still = (Action.WAIT, Action.ADOPT, Action.CREATE, Action.CONTINUE, Action.CANCEL)
+        still = (
+            *(Action.WAIT, Action.ADOPT, Action.CREATE, Action.CONTINUE),
+            *(Action.CANCEL, Action.POINT),
+        )
         return not any(change.action in still for change in self.changes)
 
     @property
@@ -162,7 +207,7 @@ class Plan:
         """The line that speaks of a desired address."""
         lineage = self.desired.get(address)
         for change in self.changes:
-            if change.address == address and change.lineage == lineage:
+            if change.address == address and change.lineage == lineage and not change.alias:
                 return change
         return None
 
@@ -181,6 +226,7 @@ class Plan:
             **({"ceiling": dict(self.ceiling)} if self.ceiling else {}),
             "desired": dict(self.desired),
             "owner": self.owner,
+            **({"pointers": dict(self.pointers)} if self.pointers else {}),
         }
         text = json.dumps(["tuneops-plan-v1", meaning], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -200,6 +246,8 @@ class Approval:
     stopped."""
     ceiling: Mapping[str, str] = field(default_factory=dict)
     """The ceilings of money that were declared then."""
+    pointers: Mapping[str, str] = field(default_factory=dict)
+    """Where promotions may point; the lineages of their stages are those of `desired`."""
 
     @staticmethod
     def of(plan: Plan) -> "Approval":
@@ -225,6 +273,7 @@ class Approval:
             owner=plan.owner,
             desired=dict(plan.desired),
             buys=buys,
+            pointers=dict(plan.pointers),
             cancels=frozenset(change.job for change in plan.cancels if change.job),
             late=frozenset(
                 change.lineage
@@ -243,6 +292,9 @@ class Approval:
         for address in sorted({*self.desired, *plan.desired}):
             if self.desired.get(address) != plan.desired.get(address):
                 return f"`{address}` asks for other training than it did then"
+        for place, target in sorted(plan.pointers.items()):
+            if self.pointers.get(place) != target:
+                return f"`{place}` would point at `{target}`, which the plan did not say"
         for change in plan.buys:
             if change.attempt > self.buys.get(change.address, 0):
                 return f"`{change.address}` would be bought, which the plan did not say"

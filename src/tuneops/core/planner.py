@@ -9,11 +9,13 @@ from dataclasses import replace
 from tuneops.core.desired import Adoption, DesiredJob
 from tuneops.core.drift import find_drift
 from tuneops.core.excess import excess
+from tuneops.core.gates import judge
 from tuneops.core.ledger import refusal, settled
 from tuneops.core.lock import Creation
 from tuneops.core.match import adoptable
 from tuneops.core.observed import INFRASTRUCTURE_CODES, JobState
 from tuneops.core.plan import Action, Change, Plan, Reason
+from tuneops.core.promotion import pointer_drift, promotions
 from tuneops.core.purchase import begin, why_new
 from tuneops.core.view import View
 
@@ -23,13 +25,18 @@ def make_plan(view: View) -> Plan:
     decided: dict[str, Change] = {}
     for job in view.graph.jobs:
         decided[str(job.address)] = _decide(view, job, decided)
+    lines = tuple(promotions(view, decided))
     return Plan(
         owner=view.graph.target.owner,
         environment=view.graph.target.environment,
         desired={str(job.address): job.lineage for job in view.graph.jobs},
         retries={str(job.address): job.policy.retry.limit for job in view.graph.jobs},
-        changes=(*decided.values(), *excess(view)),
-        drift=find_drift(view.graph, view.ledger, view.observed),
+        changes=(*decided.values(), *excess(view), *lines),
+        drift=(
+            *find_drift(view.graph, view.ledger, view.observed),
+            *pointer_drift(view, lines),
+        ),
+        pointers={f"{one.name}@{one.alias}": one.target for one in view.graph.promotions},
         ceiling=view.graph.target.rules.ceiling,
     )
 
@@ -64,6 +71,16 @@ def _finished(view: View, job: DesiredJob, key: str, creation: Creation) -> Chan
     assert creation.model is not None, "a success has a model"
     if not view.observed.has_version(creation.model):
         return _line(job, Action.HOLD, Reason.MISSING_ARTEFACT, key, creation)
+    verdicts = judge(view, job, creation)
+    words = tuple(verdict.words for verdict in verdicts)
+    for verdict in verdicts:
+        if verdict.hold is not None:
+            held = _line(job, Action.HOLD, verdict.hold, key, creation)
+            return replace(held, detail=words)
+    return replace(_kept(view, job, key, creation), detail=words)
+
+
+def _kept(view: View, job: DesiredJob, key: str, creation: Creation) -> Change:
     before = view.recorded.get(key)
     if before is None or before[1].job is None:
         return _line(job, Action.ADOPT, _how_found(creation), key, creation)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from tuneops.core.checkpoints import resolve_checkpoint
 from tuneops.core.desired import DesiredJob
 from tuneops.core.diff import diff_recipes
 from tuneops.core.fingerprint import creation_key, fingerprint
-from tuneops.core.ledger import resolve_checkpoint
 from tuneops.core.lock import Creation
 from tuneops.core.plan import Action, Change, Reason
-from tuneops.core.recipe import BaseModel, Upstream
+from tuneops.core.recipe import BaseModel, Best, Upstream
 from tuneops.core.view import View, parent_result
 
 
@@ -63,7 +63,8 @@ def _forbidden(view: View, job: DesiredJob, decided: Mapping[str, Change]) -> Re
         return Reason.PARENT_BLOCKED
     result = parent_result(view, job)
     if result and resolve_checkpoint(source.checkpoint, result, view.observed) is None:
-        return Reason.CHECKPOINT_MISSING
+        best = isinstance(source.checkpoint, Best)
+        return Reason.NOT_MEASURED if best else Reason.CHECKPOINT_MISSING
     return None
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
+from typing import Literal
 
 from tuneops.core.desired import DesiredGraph
 from tuneops.core.fingerprint import creation_key, lineage
@@ -20,10 +21,12 @@ from tuneops.core.labels import Note, read_note
 from tuneops.core.ledger import found, learn, marked, survivor, updated
 from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.observed import DeclaredFields, Observed, ObservedJob
+from tuneops.core.pointers import note_pointers
 from tuneops.core.recipe import (
     AtEpoch,
     AtStep,
     BaseModel,
+    Best,
     CheckpointRule,
     Dataset,
     HyperParameters,
@@ -88,6 +91,7 @@ class _Desk:
             self.add(attempt, survivor(jobs), known, twins=len(jobs) - 1)
         guesses = self.appoint(before)
         lock = learn(self.graph, self.lock, self.observed, settle)
+        lock = note_pointers(self.graph, lock, self.observed)
         for address, key in guesses.items():
             self.question(lock.at(address), address, key)
         count = sum(len(jobs) for jobs in owned.values())
@@ -200,7 +204,7 @@ def _source(note: Note, shown: DeclaredFields) -> Source:
 
 
 def _rule(text: str) -> CheckpointRule:
-    """The rule that `diff.rule_text` wrote."""
+    """The rule that `recipe.rule_text` wrote."""
     word, _, value = text.partition(" ")
     match word, value:
         case ("last" | "default") as plain, "":
@@ -211,6 +215,9 @@ def _rule(text: str) -> CheckpointRule:
             return AtStep(step=int(number))
         case "id", name if name:
             return WithId(id=name)
+        case "best", name if name.removesuffix(" highest"):
+            goal: Literal["highest"] | None = "highest" if name.endswith(" highest") else None
+            return Best(best=name.removesuffix(" highest"), goal=goal)
         case _:
             raise UnreadableError(f"its checkpoint rule `{text}` means nothing")
 

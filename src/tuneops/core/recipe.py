@@ -50,8 +50,32 @@ class WithId:
     id: str
 
 
-CheckpointRule = Literal["last", "default"] | AtEpoch | AtStep | WithId
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """The checkpoint with the lowest value of a metric; with the highest where `goal` says so."""
+
+    __pydantic_config__ = SPELLING
+    best: str
+    goal: Literal["highest"] | None = None
+
+
+CheckpointRule = Literal["last", "default"] | AtEpoch | AtStep | WithId | Best
 """Which checkpoint of the parent a continuation starts from."""
+
+
+def rule_text(rule: CheckpointRule) -> str:
+    """A checkpoint rule as a few words: `last`, `epoch 2`."""
+    match rule:
+        case "last" | "default":
+            return rule
+        case AtEpoch(epoch=epoch):
+            return f"epoch {epoch}"
+        case AtStep(step=step):
+            return f"step {step}"
+        case Best(best=metric, goal=goal):
+            return f"best {metric} {goal}" if goal else f"best {metric}"
+        case _:
+            return f"id {rule.id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

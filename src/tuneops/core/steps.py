@@ -3,14 +3,14 @@
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
+from tuneops.core.checkpoints import resolve_checkpoint
 from tuneops.core.desired import DesiredJob
-from tuneops.core.diff import rule_text
 from tuneops.core.labels import Note, describe, job_labels, policy_words
-from tuneops.core.ledger import evidence_of, resolve_checkpoint, settled
+from tuneops.core.ledger import evidence_of, settled
 from tuneops.core.lock import Cause, Creation
 from tuneops.core.observed import JobState, Ownership
-from tuneops.core.plan import Action, Change, Plan
-from tuneops.core.recipe import Concrete, HyperParameters, Pretuned, Upstream
+from tuneops.core.plan import Action, Change, Move, Plan
+from tuneops.core.recipe import Concrete, HyperParameters, Pretuned, Upstream, rule_text
 from tuneops.core.request import JobRequest
 from tuneops.core.view import View, parent_result
 
@@ -32,7 +32,15 @@ class CancelJob:
     keep: str | None = None
 
 
-Step = CreateJob | CancelJob
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovePointer:
+    """Put an alias, and the default checkpoint, where a promotion wants them."""
+
+    change: Change
+    move: Move
+
+
+Step = CreateJob | CancelJob | MovePointer
 
 
 def ready_steps(plan: Plan, view: View, *, barred: Container[str] = ()) -> tuple[Step, ...]:
@@ -58,7 +66,12 @@ def ready_steps(plan: Plan, view: View, *, barred: Container[str] = ()) -> tuple
         if free is not None and len(creates) >= free:
             break
         creates.append(CreateJob(change=change, job=job, source=_concrete(view, job)))
-    return (*cancels, *creates)
+    points = [
+        MovePointer(change=change, move=change.move)
+        for change in plan.changes
+        if change.action is Action.POINT and change.move is not None
+    ]
+    return (*cancels, *creates, *points)
 
 
 def _may_stop(gate: str | None, barred: Container[str]) -> bool:

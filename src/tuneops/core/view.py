@@ -8,6 +8,7 @@ from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.ledger import learn
 from tuneops.core.lock import Creation, Lock
 from tuneops.core.observed import JobState, Observed, ObservedJob
+from tuneops.core.pointers import note_pointers
 from tuneops.core.recipe import Upstream
 
 _STUCK = (JobState.PAUSED, JobState.UNKNOWN)
@@ -54,7 +55,7 @@ class View:
 
 def look(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta) -> View:
     """Bring the lock up to date with the world and put both beside what is desired."""
-    ledger = learn(graph, lock, observed, settle)
+    ledger = note_pointers(graph, learn(graph, lock, observed, settle), observed)
     recorded = {key: (address, creation) for address, key, creation in lock.creations()}
     return View(
         graph=graph,

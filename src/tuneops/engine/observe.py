@@ -8,7 +8,9 @@ from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.inputs import unproven
 from tuneops.core.lock import Lock
 from tuneops.core.match import adoptable
-from tuneops.core.observed import Checkpoint, Observed, ObservedJob, SeenObject
+from tuneops.core.metrics import unread, wanted
+from tuneops.core.observed import Checkpoint, Observed, ObservedJob, Point, SeenObject
+from tuneops.core.pointers import short_version
 from tuneops.engine.ports import ModelRegistry, ObjectStore, StoredObject, TuningService
 
 
@@ -23,7 +25,8 @@ def observe(
     """The world at one instant.
 
     Costs one request for each page of jobs, each model that the lock's current entries name, each
-    recorded job that the list did not show, and each dataset in a bucket of the user's.
+    recorded job that the list did not show, and each dataset in a bucket of the user's; and some
+    for each finished job whose metrics are asked for and not recorded.
     """
     listing = service.list_jobs()
     jobs = {job.name: job for job in listing.jobs}
@@ -59,7 +62,33 @@ def observe(
         objects={uri: stored.dataset if stored else None for uri, stored in data.items()},
         evidence={uri: stored.evidence for uri, stored in data.items() if stored},
         inputs=dict(_inputs(lock, owned, describe)),
+        series=_series(graph, lock, jobs, registry),
     )
+
+
+def _series(
+    graph: DesiredGraph, lock: Lock, jobs: Mapping[str, ObservedJob], registry: ModelRegistry
+) -> dict[str, Mapping[str, tuple[Point, ...]]]:
+    """What rules and gates ask of finished jobs, and the lock does not know yet."""
+    asked = wanted(graph, lock)
+    if not asked:
+        return {}
+    known = {creation.job: creation for _, _, creation in lock.creations()}
+    adopted = {
+        there.name: job.lineage
+        for job in graph.jobs
+        if job.adopt and (there := adoptable(job.adopt.target, jobs.values()))
+    }
+    found: dict[str, Mapping[str, tuple[Point, ...]]] = {}
+    for name, job in jobs.items():
+        recorded = known.get(name)
+        lineage = recorded.lineage if recorded else adopted.get(name, "")
+        if _ours(job, graph.target.owner) and job.ownership is not None:
+            lineage = job.ownership.lineage
+        missing = unread(asked.get(lineage, frozenset()), recorded, job)
+        if missing and job.experiment is not None:
+            found[name] = registry.read_series(job.experiment, missing)
+    return found
 
 
 def _unlisted(lock: Lock, jobs: Mapping[str, ObservedJob]) -> set[str]:
@@ -87,9 +116,23 @@ def _models(graph: DesiredGraph, lock: Lock, jobs: Mapping[str, ObservedJob]) ->
         for _, _, creation in lock.creations()
         if creation.model is not None and creation.lineage in wanted
     }
+    pinned = {(one.to or "").removeprefix("models/").partition("#")[0] for one in graph.promotions}
+    for aliases in (lock.pointers or {}).values():
+        for pointer in aliases.values():
+            names |= {pointer.model, *(pointer.also or ())}
+    names |= {
+        creation.model
+        for _, _, creation in lock.creations()
+        if creation.model is not None and short_version(creation.model) in pinned
+    }
+    unpointed = {one.name for one in graph.promotions if lock.pointer(one.name, one.alias) is None}
     for job in jobs.values():
-        ours = job.ownership is not None and job.ownership.lineage in wanted
-        if ours and job.model is not None and job.state.terminal:
+        mark = job.ownership
+        ours = mark is not None and mark.owner == graph.target.owner
+        looked_for = mark is not None and (
+            mark.lineage in wanted or (ours and mark.address.partition("/")[0] in unpointed)
+        )
+        if looked_for and job.model is not None and job.state.terminal:
             names.add(job.model)
     referred = {job.model_ref.model for job in graph.jobs if job.model_ref is not None}
     return {name.partition("@")[0] for name in names} | referred

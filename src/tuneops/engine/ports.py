@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tuneops.core.claim import Claim
-from tuneops.core.observed import Checkpoint, ModelVersion, ObservedJob
+from tuneops.core.observed import Checkpoint, ModelVersion, ObservedJob, Point
 from tuneops.core.recipe import Dataset, Evidence
 from tuneops.core.request import JobRequest
 
@@ -53,7 +53,10 @@ class TuningService(Protocol):
 
 
 class ModelRegistry(Protocol):
-    """Versions and checkpoints of tuned models. Both are reads and safe to repeat."""
+    """Versions, checkpoints and metrics of tuned models, and what can be moved among them.
+
+    All are safe to repeat. A write that the service refuses is Rejected, and changed nothing.
+    """
 
     def list_versions(self, model: str) -> Mapping[str, ModelVersion] | None:
         """The versions of `…/models/55` by number; None when the model is not there."""
@@ -61,6 +64,20 @@ class ModelRegistry(Protocol):
 
     def list_checkpoints(self, version: str) -> Mapping[str, Checkpoint]:
         """The checkpoints of `…/models/55@2` by id; empty when the version is not there."""
+        ...
+
+    def read_series(
+        self, experiment: str, names: frozenset[str]
+    ) -> Mapping[str, tuple[Point, ...]]:
+        """The points of a job's metrics by their names, those left out that are not there."""
+        ...
+
+    def merge_aliases(self, version: str, aliases: tuple[str, ...]) -> None:
+        """Put aliases on `…/models/55@2`, away from who has them; `-name` takes one off."""
+        ...
+
+    def set_default_checkpoint(self, version: str, checkpoint: str, etag: str | None) -> None:
+        """Change the default checkpoint of a version, if it is still as its `etag` says."""
         ...
 
 

@@ -5,24 +5,35 @@ killed at any instruction is continued by the next one.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Protocol, assert_never
+from typing import Protocol
 
-from tuneops.core.creation import Contended, Found, Held, Made, Order, Outcome, Refusal, Unknown
+from tuneops.core.creation import Held, Made, Order, Outcome, Refusal, Unknown
 from tuneops.core.desired import DesiredGraph
 from tuneops.core.lock import Cause, Creation, Lock
 from tuneops.core.plan import Action, Approval, Change, Plan
 from tuneops.core.planner import make_plan
-from tuneops.core.steps import CancelJob, CreateJob, Step, intent, ready_steps, request
+from tuneops.core.promotion import note_move, note_moves
+from tuneops.core.steps import (
+    CancelJob,
+    CreateJob,
+    MovePointer,
+    Step,
+    intent,
+    ready_steps,
+    request,
+)
 from tuneops.core.view import View, ended, look
 from tuneops.costs.estimates import Knowledge
 from tuneops.costs.verdicts import Verdict, judge
 from tuneops.engine.execute import Hands, create_job, exit_code, troubles
 from tuneops.engine.observe import observe
+from tuneops.engine.point import move_pointer
 from tuneops.engine.ports import Clock, ModelRegistry
 from tuneops.engine.stopping import cancel_job
+from tuneops.engine.telling import Event, told, transitions
 from tuneops.errors import DiskError, Stale, TuneopsError
 
 
@@ -43,17 +54,6 @@ class LockStore(Protocol):
 
 POLL = timedelta(seconds=60)
 """How long a run that follows its jobs rests between two rounds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something that happened to one job, for people who watch."""
-
-    address: str
-    event: str
-    detail: str = ""
-    job: str | None = None
-    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +95,14 @@ class Tick:
     wrote: bool
     verdict: Verdict = field(default_factory=Verdict)
     """What the rules of the workspace said to the plan."""
+
+    @property
+    def pointed(self) -> bool:
+        """Say whether this round moved pointers and did nothing else that takes its time."""
+        waits = any(change.action is Action.WAIT for change in self.plan.changes)
+        return not waits and any(
+            change.move is not None and outcome is None for change, outcome in self.outcomes
+        )
 
     @property
     def made(self) -> int:
@@ -180,24 +188,28 @@ def tick(
         world.watch(event)
     verdict = judge(plan, view, world.known(plan, view), bought) if plan.buys else Verdict()
     barred = frozenset(plan.desired if terms.only_free else verdict.barred)
-    wrote = world.locks.save(view.ledger)
-    lock = view.ledger
+    steps = [
+        step for step in ready_steps(plan, view, barred=barred) if _permitted(step, terms, refused)
+    ]
+    moving = {step.move for step in steps if isinstance(step, MovePointer)}
+    pointed = note_moves(plan.changes, view.ledger, moving)
+    wrote = world.locks.save(pointed)
     outcomes: list[tuple[Change, Outcome | None]] = []
     entries: list[Entry] = []
     try:
-        for step in ready_steps(plan, view, barred=barred):
-            if not _permitted(step, terms, refused):
-                continue
+        for step in steps:
             outcome = _execute(step, view, world, terms, plan)
             outcomes.append((step.change, outcome))
             entries += _entries(view.ledger, step, outcome)
+            if isinstance(step, MovePointer) and outcome is None:
+                pointed = note_move(pointed, step.change.address, step.move)
             if troubles(outcome):
                 break
     except TuneopsError:
         with contextlib.suppress(TuneopsError):
             world.locks.save(world.locks.load())
         raise
-    lock = view.ledger.record(entries)
+    lock = pointed.record(entries)
     try:
         wrote = world.locks.save(lock) or wrote
     except DiskError as fault:
@@ -220,9 +232,14 @@ def _unwritten(fault: DiskError, outcomes: list[tuple[Change, Outcome | None]]) 
 
 
 def _permitted(step: Step, terms: Terms, refused: frozenset[str]) -> bool:
-    if isinstance(step, CancelJob):
-        return terms.may_cancel
-    return step.change.key not in refused
+    if isinstance(step, CreateJob):
+        return step.change.key not in refused
+    return terms.may_cancel and place_of(step.change) not in refused
+
+
+def place_of(change: Change) -> str:
+    """What a run remembers of something that was refused, so that it is not tried again."""
+    return change.place if change.alias else change.key or ""
 
 
 def _execute(step: Step, view: View, world: World, terms: Terms, plan: Plan) -> Outcome | None:
@@ -232,9 +249,18 @@ def _execute(step: Step, view: View, world: World, terms: Terms, plan: Plan) -> 
         if refusal is None:
             world.watch(Event(address=change.address, event="cancelling", job=change.job))
         return refusal
+    if isinstance(step, MovePointer):
+
+        def say(event: str, detail: str) -> None:
+            world.watch(Event(address=change.place, event=event, detail=detail))
+
+        moved = move_pointer(step.move, world.registry, say)
+        if moved is not None:
+            world.watch(told(change, moved))
+        return moved
     order = _order(step, view, world, terms, plan)
     outcome = create_job(order, world.hands)
-    world.watch(_told(change, outcome))
+    world.watch(told(change, outcome))
     return outcome
 
 
@@ -271,6 +297,8 @@ def _entries(ledger: Lock, step: Step, outcome: Outcome | None) -> list[Entry]:
             for address, key, creation in ledger.creations()
             if creation.job == step.change.job
         ]
+    if isinstance(step, MovePointer):
+        return []
     assert step.change.key is not None, "a create has a key"
     match outcome:
         case Made(creation) | Unknown(creation, _):
@@ -279,62 +307,6 @@ def _entries(ledger: Lock, step: Step, outcome: Outcome | None) -> list[Entry]:
             return [(step.change.address, step.change.key, None)]
         case _:
             return []
-
-
-def _told(change: Change, outcome: Outcome) -> Event:
-    """What came of a create, as an event."""
-    job = None
-    match outcome:
-        case Made(creation, lost):
-            job = creation.job
-            event, detail = "submitted", f"tuningJobs/{(job or '').rpartition('/tuningJobs/')[2]}"
-            if lost:
-                detail += "; answer lost, found the job by its mark"
-        case Found(name):
-            event, detail = "found", name
-        case Refusal(message, notes):
-            event, detail = "refused", "; ".join((message, *notes))
-        case Unknown(_, message):
-            event, detail = "unanswered", message
-        case Held(_, message):
-            event, detail = "held", message
-        case Contended(message):
-            event, detail = "busy", message
-        case _:
-            assert_never(outcome)
-    if trouble := "; ".join(troubles(outcome)):
-        detail += f"; not written down everywhere: {trouble}"
-    return Event(
-        address=change.address, event=event, detail=detail, job=job, attempt=change.attempt
-    )
-
-
-def transitions(before: Lock, after: Lock) -> Iterator[Event]:
-    """What the jobs of the lock did between two looks."""
-    known = {key: creation for _, key, creation in before.creations()}
-    for address, key, creation in after.creations():
-        earlier = known.get(key)
-        state = creation.state
-        same = earlier is not None and earlier.state is state
-        grown = earlier is not None and len(creation.checkpoints) > len(earlier.checkpoints)
-        if state is None or (same and not grown):
-            continue
-        detail = ""
-        if creation.error is not None:
-            detail = creation.error.message
-        elif creation.succeeded and creation.model:
-            detail = f"models/{creation.model.rpartition('/models/')[2]}"
-            if creation.chosen:
-                detail += f", checkpoint {creation.chosen}"
-        elif creation.checkpoints:
-            detail = f"checkpoint {len(creation.checkpoints)}"
-        yield Event(
-            address=address,
-            event=state.value.lower(),
-            detail=detail,
-            job=creation.job,
-            attempt=creation.attempt,
-        )
 
 
 def converge(
@@ -363,13 +335,15 @@ def converge(
         if waited >= timeout:
             report.timed_out = True
             return
+        if done.pointed:
+            continue  # nothing has to pass before another look
         world.clock.sleep(poll.total_seconds())
         waited += poll
 
 
 def given_up(done: Tick) -> set[str]:
     """The creation keys that this run must not try again: refused, or data that has changed."""
-    return {change.key or "" for change, outcome in done.outcomes if _final(outcome)}
+    return {place_of(change) for change, outcome in done.outcomes if _final(outcome)}
 
 
 def _final(outcome: Outcome | None) -> bool:
@@ -383,6 +357,8 @@ def is_over(done: Tick, refused: set[str]) -> bool:
         return True
     waiting = (Action.WAIT, Action.ADOPT, Action.CANCEL)
     if any(change.action in waiting for change in done.plan.changes):
+        return False
+    if any(change.move and not _final(outcome) for change, outcome in done.outcomes):
         return False
     hopeful = [
         change

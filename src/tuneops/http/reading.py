@@ -117,9 +117,14 @@ class Reader:
         """GET a path; the answer may still be a refusal or a redirect, but it is not a hiccup."""
         return self._settle(self._client.build_request("GET", path, params=dict(parameters)))
 
-    def post(self, path: str) -> Answer:
-        """POST an empty object to a method whose repetition changes nothing; as `get`."""
-        return self._settle(self._client.build_request("POST", path, json={}))
+    def post(self, path: str, body: Mapping[str, object] | None = None) -> Answer:
+        """POST a body to a method whose repetition changes nothing; as `get`."""
+        return self._settle(self._client.build_request("POST", path, json=body or {}))
+
+    def patch(self, path: str, mask: str, body: Mapping[str, object]) -> Answer:
+        """PATCH the fields of a mask to the same values however often it is sent; as `get`."""
+        request = self._client.build_request("PATCH", path, params={"updateMask": mask}, json=body)
+        return self._settle(request)
 
     def _settle(self, request: httpx.Request) -> Answer:
         end = self._waiting.monotonic() + PATIENCE

@@ -22,6 +22,7 @@ from tuneops.render.costs import (
 from tuneops.render.findings import finding_text, findings_json
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted
+from tuneops.render.promotion import gate_text, promotion_json, promotion_lines
 
 FORMAT_VERSION = 1
 
@@ -68,6 +69,8 @@ REASONS = {
     Reason.JOB_GONE: "the running job is not there any more",
     Reason.MISSING_ARTEFACT: "its model version was deleted outside tuneops",
     Reason.CHECKPOINT_MISSING: "the parent has no such checkpoint",
+    Reason.GATE: "its gate is not passed",
+    Reason.NOT_MEASURED: "its metrics cannot be compared",
     Reason.PIN_MOVED: "the dataset's bytes changed since they were pinned",
     Reason.PIN_LOST: "the pinned dataset is not there any more",
     Reason.WRONG_BYTES: "it read, or may have read, other bytes than the pinned ones",
@@ -77,6 +80,12 @@ REASONS = {
     Reason.NOT_FOUND: "what it adopts is not there",
     Reason.NOT_ADOPTABLE: "what it adopts is a workspace's already, or left no model",
     Reason.DIFFERS: "what it adopts has other settings",
+    Reason.PROMOTED: "to the result of its stage",
+    Reason.PINNED: "to the version that the spec pins",
+    Reason.POINTER_MOVED: "was moved by hand; back to where it was",
+    Reason.ALIAS_TAKEN: "somebody else's",
+    Reason.STILL_PROMOTED: "is on a result that no spec has any more",
+    Reason.RELEASED: "no spec moves it any more; it stays where it is",
 }
 
 HELP = {
@@ -91,12 +100,17 @@ HELP = {
     Reason.MISSING_ARTEFACT: "give it a new `nonce` if it should be bought again",
     Reason.CHECKPOINT_MISSING: "`tuneops lock show` lists the checkpoints; name one of them",
     Reason.PIN_MOVED: "put the old bytes back, or take the new ones with `tuneops lock pin`",
+    Reason.GATE: "change what it is trained on, or the gate; nothing continues from it until then",
+    Reason.NOT_MEASURED: "name a checkpoint by epoch or id, or change the gate; a `nonce` trains "
+    "and measures it again",
     Reason.PIN_LOST: "put the object back, or name another one",
     Reason.WRONG_BYTES: "put the pinned bytes back and give it a new `nonce`, or take the new ones "
     "with `tuneops lock pin`; either trains again",
     Reason.NOT_FOUND: "check the name in `adopt:`; `tuneops discover` lists what is there",
     Reason.NOT_ADOPTABLE: "remove `adopt:` to train it, or name another job",
     Reason.DIFFERS: "mend the spec, or take the job over with `asIs: true`",
+    Reason.ALIAS_TAKEN: "take the alias off there, or choose another name for this one",
+    Reason.STILL_PROMOTED: "promote another result first, or take the alias off by hand",
     Reason.NOT_KNOWN_HERE: "nothing is cancelled that is not in this repository's lock",
 }
 
@@ -162,7 +176,7 @@ def _head(change: Change) -> tuple[str, ...]:
     reason = REASONS[change.reason]
     if change.attempt > 1 and change.action.buys:
         reason += f" (attempt {change.attempt})"
-    return f"{GLYPHS[change.action]} {change.address}", change.action.value, reason, where
+    return f"{GLYPHS[change.action]} {change.place}", change.action.value, reason, where
 
 
 def _body(change: Change, graph: DesiredGraph, bill: Bill | None) -> Iterator[Line]:
@@ -172,6 +186,7 @@ def _body(change: Change, graph: DesiredGraph, bill: Bill | None) -> Iterator[Li
         yield from (Line(f"    {inert(row)}") for row in columns(rows))
     if bill is not None:
         yield from cost_lines(change, bill)
+    yield from promotion_lines(change)
     if change.action is Action.HOLD and change.reason in HELP:
         yield Line(f"    help: {HELP[change.reason]}")
 
@@ -205,6 +220,8 @@ def _recipe_rows(job: DesiredJob) -> Iterator[tuple[str, str]]:
     for path, value in values.items():
         if path.startswith("hyperParameters."):
             yield path, str(value)
+    if job.gate is not None:
+        yield "gate", gate_text(job.gate)
     for path in ("encryptionKey", "nonce"):
         if path in values:
             yield path, str(values[path])
@@ -233,6 +250,7 @@ def _foot(plan: Plan, graph: DesiredGraph, header: Header, bill: Bill | None) ->
         "create": "to create",
         "continue": "to continue",
         "cancel": "to cancel",
+        "point": "to point",
         "adopt": "to adopt",
         "retire": "to retire",
         "wait": "under way",
@@ -299,6 +317,7 @@ def change_json(change: Change, bill: Bill) -> dict[str, Any]:
         **estimate_json(bill.estimates.get(change.address) if change.action.buys else None),
         "notNow": bill.verdict.barred.get(change.address) if change.action.buys else None,
         "sunk": sunk_json(bill.sunk.get(change.job or "")),
+        **promotion_json(change),
     }
 
 

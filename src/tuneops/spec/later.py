@@ -18,14 +18,6 @@ _JOB = frozenset(("spec", "stages"))
 
 
 LATER = {
-    "promotion": Later(
-        within=_JOB,
-        help="leave it out; move the alias by hand once the job has succeeded",
-    ),
-    "gate": Later(
-        within=_JOB,
-        help="leave it out; look at the metrics before you add the next stage",
-    ),
     "acceptParent": Later(
         within=_JOB, help="leave it out; undo the change of the parent to keep what it made"
     ),

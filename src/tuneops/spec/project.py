@@ -14,6 +14,7 @@ from tuneops.spec.environment import Choice
 from tuneops.spec.near import near
 from tuneops.spec.nodes import Mapping, Scalar, Sequence, Span, find, key_place, merged, value_place
 from tuneops.spec.parse import Document
+from tuneops.spec.promoting import PromotionSpec
 from tuneops.spec.schema import (
     KINDS,
     EnvironmentSpec,
@@ -93,6 +94,18 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Promoting:
+    """The promotion of a chain, or of a job on its own, and its place."""
+
+    name: str
+    spec: PromotionSpec
+    root: Mapping
+    where: SourceRef
+    stage: Address
+    """What it promotes, whether it exists or not: the job, or the stage that it names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Project:
     """Everything that was read. `complete` if no document is missing from it."""
 
@@ -102,6 +115,7 @@ class Project:
     environment: str | None
     environments: tuple[str, ...]
     drafts: tuple[Draft, ...]
+    promotions: tuple[Promoting, ...]
     complete: bool
     models: Table = field(default_factory=table)
     """The model table, with the workspace's own rows."""
@@ -180,6 +194,7 @@ class _Gathering:
     complete: bool
     names: list[Named] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
+    promotions: list[Promoting] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     findings: list[Diagnostic] = field(default_factory=list)
     workspace: Workspace | None = None
@@ -239,6 +254,8 @@ def gather(
         _note(kind, read.root, state)
         drafts = _chain if isinstance(read.value, TuningChain) else _job
         state.drafts += drafts(read.root, below, clean)
+        if not isinstance(read.value, Workspace) and read.value.spec.promotion is not None:
+            state.promotions.append(_promoting(kind, read.root, read.value.spec.promotion))
     project = Project(
         names=tuple(state.names),
         workspace=state.workspace,
@@ -246,6 +263,7 @@ def gather(
         environment=choice.environment,
         environments=choice.environments,
         drafts=tuple(state.drafts),
+        promotions=tuple(state.promotions),
         complete=state.complete,
         models=Table.of((*built_in(), *state.rows)) if state.rows else table(),
     )
@@ -263,6 +281,19 @@ def _workspace(document: Document, state: _Gathering) -> None:
 def _note(kind: str, root: Mapping, state: _Gathering) -> None:
     name = _name(_child(root, "metadata"))
     state.names.append(Named(kind=kind, name=name.text, where=name.span.where))
+
+
+def _promoting(kind: str, root: Mapping, spec: PromotionSpec) -> Promoting:
+    name = _name(_child(root, "metadata")).text
+    node = _child(_child(root, "spec"), "promotion")
+    chain = kind == "TuningChain"
+    return Promoting(
+        name=name,
+        spec=spec,
+        root=node,
+        where=key_place(root, ("spec", "promotion")),
+        stage=Address(name, spec.stage or "") if chain else Address(name),
+    )
 
 
 def _environment_layer(choice: Choice) -> Mapping:

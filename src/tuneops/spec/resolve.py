@@ -10,10 +10,12 @@ from tuneops.core.desired import (
     Adoption,
     Declaration,
     DeclaredJob,
+    Gate,
     Metadata,
     ModelRef,
     ParentRef,
     Policy,
+    Promotion,
     Retry,
     Target,
     Timeout,
@@ -55,7 +57,28 @@ def resolve(project: Project) -> Declaration:
     return Declaration(
         target=_target(project),
         jobs=tuple(_job(project, draft) for draft in _parents_first(project, drafts)),
+        promotions=tuple(_promotions(project)),
     )
+
+
+def _promotions(project: Project) -> Iterator[Promotion]:
+    """Those of the jobs that the environment has."""
+    for found in project.promotions:
+        draft = project.find(found.stage)
+        if draft is not None and project.is_enabled(draft):
+            yield Promotion(
+                name=found.name,
+                alias=found.spec.alias,
+                stage=found.stage,
+                checkpoint=found.spec.checkpoint or "last",
+                where=found.where,
+                to=(found.spec.to or {}).get(project.environment or ""),
+            )
+
+
+def _gate(spec: TuningJobSpec) -> Gate | None:
+    gate = spec.gate
+    return Gate(metric=gate.metric, least=gate.min, most=gate.max) if gate else None
 
 
 def _target(project: Project) -> Target:
@@ -129,6 +152,7 @@ def _job(project: Project, draft: Draft) -> DeclaredJob:
         adopt=Adoption(target=spec.adopt, as_is=bool(spec.as_is)) if spec.adopt else None,
         where=draft.where,
         evaluation_config=as_json(config) if (config := evaluation(draft)) else None,
+        gate=_gate(spec),
     )
 
 

@@ -9,8 +9,9 @@ import re
 from collections.abc import Container
 from decimal import Decimal, InvalidOperation
 from math import isinf
+from typing import Literal
 
-from tuneops.core.recipe import AtEpoch, AtStep, CheckpointRule, WithId, camel
+from tuneops.core.recipe import AtEpoch, AtStep, Best, CheckpointRule, WithId, camel
 from tuneops.spec.near import near
 from tuneops.spec.nodes import Mapping, Node, Scalar, Sequence, is_null
 
@@ -184,19 +185,13 @@ def matching(node: object, pattern: re.Pattern[str], wanted: str, help: str | No
 
 def checkpoint(node: object) -> CheckpointRule:
     """Read which checkpoint of the parent to start from."""
-    wanted = '`last`, `default`, `{epoch: 2}`, `{step: 400}` or `{id: "3"}`'
+    wanted = '`last`, `default`, `{epoch: 2}`, `{step: 400}`, `{id: "3"}` or `{best: metric}`'
     if isinstance(node, Scalar) and node.text in ("last", "default"):
         return "last" if node.text == "last" else "default"
     if not isinstance(node, Mapping):
         raise Misfit("bad-value", f"must be {wanted}, not {shown(node)}")
-    for entry in node.entries:
-        if entry.key.text == "best":
-            raise Misfit(
-                "not-supported",
-                "by its best metric is not supported by tuneops 0.1 yet",
-                help="name one: `{epoch: 2}`, or leave it out to take the last",
-                node=entry.key,
-            )
+    if node.entry("best") is not None:
+        return _best(node)
     if len(node.entries) != 1 or node.entries[0].key.text not in _RULES:
         raise Misfit("bad-value", f"must be {wanted}")
     entry = node.entries[0]
@@ -216,6 +211,54 @@ def _with_id(node: Node) -> CheckpointRule:
         return WithId(id=matching(node, re.compile(r"[0-9A-Za-z_-]{1,64}"), "a checkpoint id"))
     except Misfit as misfit:
         raise Misfit(misfit.code, f"by `id` {misfit.says}", help=misfit.help, node=node) from None
+
+
+METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Z0-9_]+)?")
+
+
+def metric(node: object) -> str:
+    """Read the name of a metric; the `/` in front, as Google's pages write it, is left out."""
+    found = scalar(node, "the name of a metric")
+    name = found.text.removeprefix("/")
+    if not METRIC.fullmatch(name):
+        raise Misfit("bad-value", f"must be the name of a metric, not {shown(found)}")
+    return name
+
+
+def bound(node: object) -> Decimal | Literal["promoted"]:
+    """Read a limit: a number, or `promoted` for what the promoted version has."""
+    if isinstance(node, Scalar) and node.text == "promoted":
+        return "promoted"
+    return _number(node, "a number or `promoted`", None)
+
+
+def _best(node: Mapping) -> CheckpointRule:
+    """The best by a metric: the lowest loss; of any other metric it must be said what is best."""
+    for entry in node.entries:
+        if entry.key.text not in ("best", "goal"):
+            raise Misfit("bad-value", "by `best` has one more key: `goal`", node=entry.key)
+    given = node.get("best")
+    try:
+        name = metric(given)
+    except Misfit as misfit:
+        raise Misfit(misfit.code, f"by `best` {misfit.says}", node=given) from None
+    wish = node.get("goal")
+    if wish is None and not name.endswith("loss"):
+        raise Misfit(
+            "missing-goal",
+            f"by the best `{name}` does not say whether high or low is good",
+            help=f"write `{{best: {name}, goal: highest}}`, or `goal: lowest`",
+            node=given,
+        )
+    if wish is not None and (not isinstance(wish, Scalar) or wish.text not in _GOALS):
+        raise Misfit(
+            "bad-value", f"by `goal` must be highest or lowest, not {shown(wish)}", node=wish
+        )
+    highest = isinstance(wish, Scalar) and wish.text == "highest"
+    return Best(best=name, goal="highest" if highest else None)
+
+
+_GOALS = ("highest", "lowest")
 
 
 def _inside(node: Node, name: str) -> int:

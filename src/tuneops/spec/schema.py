@@ -14,15 +14,14 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_args, ge
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic import WithJsonSchema as Shown
 
-from tuneops.core.address import NAME
-from tuneops.core.recipe import CheckpointRule
 from tuneops.diagnostics import Diagnostic
 from tuneops.spec import scalars, times
 from tuneops.spec.evaluation import EvaluationConfig
 from tuneops.spec.limits import Budget, Jobs, PolicySpec
 from tuneops.spec.misfits import fault
 from tuneops.spec.nodes import Mapping, Path, find, without
-from tuneops.spec.shape import Flag, Shape, Text, form, names_of, whole, whole_schema, word
+from tuneops.spec.promoting import Checkpoint, GateSpec, PromotionSpec
+from tuneops.spec.shape import Flag, Name, Shape, Text, form, names_of, whole, whole_schema, word
 from tuneops.spec.table import ModelTable
 
 _EPOCHS = (1, 100)
@@ -46,9 +45,6 @@ _DISPLAY_NAME = re.compile(r"(?=.*\S).{1,128}", re.DOTALL)
 _NONCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SERVICE_DECIDES = "leave it out to let the service choose"
 
-Name = Annotated[
-    str, BeforeValidator(scalars.text), Shown({"type": "string", "pattern": f"^{NAME.pattern}$"})
-]
 Multiplier = Annotated[
     Decimal,
     BeforeValidator(partial(scalars.positive, help=_SERVICE_DECIDES)),
@@ -90,7 +86,6 @@ Project = Annotated[str, form(_PROJECT, "a project id or number")]
 Bucket = Annotated[str, form(_BUCKET, "`gs://bucket` or `gs://bucket/folder`")]
 Claims = Annotated[str, form(_CLAIMS, "`auto`, `local`, `git` or `gs://bucket/folder`")]
 Branch = Annotated[str, form(_BRANCH, "the name of a branch, such as `tuneops/lock`")]
-Checkpoint = Annotated[CheckpointRule, BeforeValidator(scalars.checkpoint)]
 Labels = Annotated[dict[str, Text], BeforeValidator(scalars.table)]
 Names = Annotated[tuple[Text, ...], BeforeValidator(scalars.items)]
 
@@ -194,6 +189,13 @@ class TuningJobSpec(Origin):
     preference_optimization_spec: PreferenceOptimizationSpec | None = None
     adopt: Text | None = None
     as_is: Flag | None = None
+    gate: GateSpec | None = None
+
+
+class LoneJobSpec(TuningJobSpec):
+    """A job that is no stage of a chain."""
+
+    promotion: PromotionSpec | None = None
 
 
 class StageSpec(TuningJobSpec):
@@ -214,6 +216,7 @@ class TuningChainSpec(Origin):
 
     defaults: Defaults | None = None
     stages: Annotated[tuple[StageSpec, ...], BeforeValidator(scalars.items)]
+    promotion: PromotionSpec | None = None
 
 
 class Limits(Shape):
@@ -283,7 +286,7 @@ class TuningJob(Header):
     """One tuning job on its own."""
 
     kind: Annotated[Literal["TuningJob"], word("TuningJob")]
-    spec: TuningJobSpec
+    spec: LoneJobSpec
 
 
 class TuningChain(Header):

@@ -11,10 +11,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic import WithJsonSchema as Shown
 from pydantic.fields import FieldInfo
 
+from tuneops.core.address import NAME
 from tuneops.core.recipe import camel
 from tuneops.spec import scalars
 
 Text = Annotated[str, BeforeValidator(scalars.text)]
+Name = Annotated[
+    str, BeforeValidator(scalars.text), Shown({"type": "string", "pattern": f"^{NAME.pattern}$"})
+]
 Flag = Annotated[bool, BeforeValidator(scalars.flag)]
 
 

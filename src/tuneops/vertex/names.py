@@ -15,6 +15,13 @@ _MODEL = re.compile(
 )
 
 
+def in_location(name: str, collection: str, location: str) -> bool:
+    """Say whether a full name is one of this collection and location, and safe inside a path."""
+    pattern = rf"{_PLACE}/{collection}(/[A-Za-z0-9_-]{{1,128}})+"
+    found = re.fullmatch(pattern, name, re.ASCII)
+    return found is not None and found["location"] == location
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobName:
     """`projects/P/locations/L/tuningJobs/N`."""

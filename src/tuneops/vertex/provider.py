@@ -10,13 +10,14 @@ from datetime import datetime
 import httpx
 from pydantic import ValidationError
 
-from tuneops.core.observed import Checkpoint, ModelVersion, ObservedJob
+from tuneops.core.observed import Checkpoint, ModelVersion, ObservedJob, Point
 from tuneops.core.request import JobRequest
 from tuneops.engine.ports import Listing
 from tuneops.errors import NotFound, Rejected, Unanswered, Unavailable
 from tuneops.http.answers import RPC_STATUSES, Answer, oddity, read_refusal, refused, rejected
 from tuneops.http.reading import Reader
 from tuneops.http.waiting import Waiting
+from tuneops.vertex.experiments import read_series
 from tuneops.vertex.listing import read_document, read_pages, wrong_shape
 from tuneops.vertex.names import JobName, ModelName
 from tuneops.vertex.single_post import post_once
@@ -129,6 +130,36 @@ class VertexProvider:
         except NotFound:
             return {}
         return checkpoints(tuple(wire for page in pages for wire in page.checkpoints))
+
+    def read_series(
+        self, experiment: str, names: frozenset[str]
+    ) -> Mapping[str, tuple[Point, ...]]:
+        """See `ModelRegistry`."""
+        return read_series(self._reader, self._location, experiment, names)
+
+    def merge_aliases(self, version: str, aliases: tuple[str, ...]) -> None:
+        """See `ModelRegistry`. The version must be a number: an alias may mean another by now."""
+        answer = self._reader.post(
+            f"/v1/{self._numbered(version)}:mergeVersionAliases", {"versionAliases": [*aliases]}
+        )
+        if answer.status != 200:
+            raise refused(answer)
+
+    def set_default_checkpoint(self, version: str, checkpoint: str, etag: str | None) -> None:
+        """See `ModelRegistry`."""
+        name = self._numbered(version)
+        body = {"name": str(name), "defaultCheckpointId": checkpoint}
+        if etag is not None:
+            body["etag"] = etag
+        answer = self._reader.patch(f"/v1/{name}", "defaultCheckpointId", body)
+        if answer.status != 200:
+            raise refused(answer)
+
+    def _numbered(self, version: str) -> ModelName:
+        name = ModelName.parse(version)
+        if name is None or name.location != self._location or not (name.version or "").isdigit():
+            raise _misnamed(version, "a model version of this location")
+        return name
 
     def _created(self, answer: Answer) -> ObservedJob:
         document = answer.document

@@ -17,11 +17,17 @@ from tuneops.core.observed import (
     ModelVersion,
     ObservedJob,
 )
-from tuneops.core.recipe import BaseModel, Concrete, HyperParameters, Method, Pretuned
+from tuneops.core.recipe import BaseModel, Concrete, HyperParameters, Method, Pretuned, camel
 from tuneops.core.request import JobRequest
 from tuneops.http.answers import cap
 from tuneops.vertex.names import ModelName
-from tuneops.vertex.wire import TuningSpec, WireCheckpoint, WireModel, WireTuningJob
+from tuneops.vertex.wire import (
+    EvaluateDatasetRun,
+    TuningSpec,
+    WireCheckpoint,
+    WireModel,
+    WireTuningJob,
+)
 
 _ADAPTER_NAMES = {
     1: "ADAPTER_SIZE_ONE",
@@ -90,6 +96,9 @@ def observed_job(wire: WireTuningJob) -> ObservedJob:
         updated=wire.update_time and wire.update_time.astimezone(UTC),
         started=wire.start_time and wire.start_time.astimezone(UTC),
         data_read=_data_read(wire),
+        experiment=wire.experiment or None,
+        evaluation=_method(wire)[1].evaluation_config,
+        scores=_scores(wire.evaluate_dataset_runs),
     )
 
 
@@ -115,6 +124,7 @@ def model_version(wire: WireModel) -> tuple[str, ModelVersion]:
         default_checkpoint=wire.default_checkpoint_id or None,
         aliases=wire.version_aliases,
         created=wire.version_create_time,
+        etag=wire.etag,
     )
 
 
@@ -213,6 +223,26 @@ def _data_read(wire: WireTuningJob) -> bool:
     stats = wire.tuning_data_stats
     both = (stats.supervised_tuning_data_stats, stats.preference_optimization_data_stats)
     return any(counted is not None for counted in both)
+
+
+def _scores(runs: tuple[EvaluateDatasetRun, ...]) -> dict[str, dict[str, float]]:
+    """The scores of every checkpoint; one that comes twice for a checkpoint is nobody's."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for run in runs:
+        if run.error is not None and run.error.code:
+            continue
+        for result in run.evaluate_dataset_response.aggregation_output.aggregation_results:
+            for kind in ("pointwise", "exact_match", "bleu", "rouge"):
+                ending = "result" if kind == "pointwise" else "value"
+                score = getattr(result, f"{kind}_metric_{ending}")
+                if score is not None:
+                    name = f"{camel(kind)}/{result.aggregation_metric}"
+                    of_checkpoint = found.setdefault(name, {}).setdefault(run.checkpoint_id, [])
+                    of_checkpoint.append(score.score)
+    return {
+        name: {id: values[0] for id, values in scores.items() if len(values) == 1}
+        for name, scores in found.items()
+    }
 
 
 def _failure(wire: WireTuningJob) -> Failure | None:

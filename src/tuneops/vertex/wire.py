@@ -6,7 +6,7 @@ answers, and int64 are text (protobuf's JSON mapping). Source: v1 discovery docu
 """
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
@@ -40,6 +40,7 @@ class HyperParameters(_Message):
 class TuningSpec(_Message):
     """`SupervisedTuningSpec` and `PreferenceOptimizationSpec`: alike in what is read."""
 
+    evaluation_config: dict[str, Any] | None = None
     training_dataset_uri: str | None = None
     validation_dataset_uri: str | None = None
     export_last_checkpoint_only: bool = False
@@ -96,6 +97,42 @@ class TuningDataStats(_Message):
     preference_optimization_data_stats: DataStats | None = None
 
 
+class Score(_Message):
+    """The number of a metric: 0 where it is absent."""
+
+    score: float = 0.0
+
+
+class AggregationResult(_Message):
+    """One metric of a whole dataset; of the kinds that have a number."""
+
+    aggregation_metric: str = ""
+    pointwise_metric_result: Score | None = None
+    exact_match_metric_value: Score | None = None
+    bleu_metric_value: Score | None = None
+    rouge_metric_value: Score | None = None
+
+
+class AggregationOutput(_Message):
+    """All metrics of a dataset."""
+
+    aggregation_results: tuple[AggregationResult, ...] = ()
+
+
+class EvaluateDatasetResponse(_Message):
+    """What an evaluation found."""
+
+    aggregation_output: AggregationOutput = AggregationOutput()
+
+
+class EvaluateDatasetRun(_Message):
+    """The evaluation of one checkpoint; of the only one, where it names none."""
+
+    checkpoint_id: str = ""
+    evaluate_dataset_response: EvaluateDatasetResponse = EvaluateDatasetResponse()
+    error: Status | None = None
+
+
 class WireTuningJob(_Message):
     """`TuningJob`. Its state is text that may be new to us; some servers print enums as numbers."""
 
@@ -117,6 +154,8 @@ class WireTuningJob(_Message):
     error: Status | None = None
     tuned_model: TunedModel = TunedModel()
     tuning_data_stats: TuningDataStats = TuningDataStats()
+    experiment: str = ""
+    evaluate_dataset_runs: tuple[EvaluateDatasetRun, ...] = ()
 
 
 class WireModel(_Message):
@@ -128,6 +167,7 @@ class WireModel(_Message):
     default_checkpoint_id: str | None = None
     version_aliases: tuple[str, ...] = ()
     version_create_time: AwareDatetime | None = None
+    etag: str | None = None
 
 
 class JobPage(_Message):
@@ -149,3 +189,68 @@ class CheckpointPage(_Message):
 
     checkpoints: tuple[WireCheckpoint, ...] = ()
     next_page_token: str = ""
+
+
+class ContextMetadata(_Message):
+    """What the context of an experiment says; its keys are those of Google's clients."""
+
+    backing_tensorboard_resource: str = Field(default="", alias="backing_tensorboard_resource")
+
+
+class WireContext(_Message):
+    """`Context` of Vertex ML Metadata: the experiment of a job."""
+
+    metadata: ContextMetadata = ContextMetadata()
+
+
+class WireRun(_Message):
+    """`TensorboardRun`."""
+
+    name: str
+
+
+class RunPage(_Message):
+    """An answer of `tensorboards.experiments.runs.list`."""
+
+    tensorboard_runs: tuple[WireRun, ...] = ()
+    next_page_token: str = ""
+
+
+class WireSeries(_Message):
+    """`TensorboardTimeSeries`, without its values."""
+
+    name: str
+    display_name: str = ""
+    value_type: str = ""
+
+
+class SeriesPage(_Message):
+    """An answer of `timeSeries.list`."""
+
+    tensorboard_time_series: tuple[WireSeries, ...] = ()
+    next_page_token: str = ""
+
+
+class Scalar(_Message):
+    """A number: 0 where it is absent."""
+
+    value: float = 0.0
+
+
+class WirePoint(_Message):
+    """One value of a series."""
+
+    step: Int64 = 0
+    scalar: Scalar = Scalar()
+
+
+class SeriesData(_Message):
+    """The values of a series."""
+
+    values: tuple[WirePoint, ...] = ()
+
+
+class WireSeriesData(_Message):
+    """An answer of `timeSeries.read`."""
+
+    time_series_data: SeriesData = SeriesData()

@@ -180,7 +180,7 @@ def test_the_stronger_guard_is_recorded(weak: str | None, strong: str) -> None:
 
 def test_every_field_of_a_lock_has_a_rule() -> None:
     header = {"version", "revision", "workspace", "environment", "target", "project", "location"}
-    ruled = {*header, "project_number", "guard", "jobs", "retired", "pins"}
+    ruled = {*header, "project_number", "guard", "jobs", "retired", "pins", "pointers"}
     assert {field.name for field in fields(Lock)} == ruled, "say in `merge` what becomes of it"
 
 

@@ -24,14 +24,9 @@ from tests.support.builders import (
     some_checkpoints,
 )
 from tuneops.core.address import Address
+from tuneops.core.checkpoints import last_checkpoint, resolve_checkpoint
 from tuneops.core.desired import Adoption, DesiredJob, ModelRef, identical_jobs
-from tuneops.core.ledger import (
-    last_checkpoint,
-    learn,
-    resolve_checkpoint,
-    survivor,
-    updated,
-)
+from tuneops.core.ledger import learn, survivor, updated
 from tuneops.core.lock import Lock
 from tuneops.core.match import made_by
 from tuneops.core.observed import Checkpoint, JobState, ModelVersion, Observed

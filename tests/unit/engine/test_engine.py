@@ -34,8 +34,9 @@ from tuneops.engine.execute import (  # type: ignore[attr-defined]
 )
 from tuneops.engine.observe import observe
 from tuneops.engine.ports import StoredObject
-from tuneops.engine.reconcile import Event, Report, converge, tick, transitions
+from tuneops.engine.reconcile import Report, converge, tick
 from tuneops.engine.stopping import cancel_job
+from tuneops.engine.telling import Event, transitions
 from tuneops.errors import Rejected, Stale, Unavailable
 
 JOB = a_job()

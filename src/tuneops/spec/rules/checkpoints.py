@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tuneops.core.recipe import AtEpoch, AtStep, CheckpointRule
+from tuneops.core.recipe import AtEpoch, AtStep, Best, CheckpointRule
 from tuneops.diagnostics import Diagnostic
 from tuneops.spec.near import line_of
 from tuneops.spec.project import Draft, Project
@@ -35,6 +35,8 @@ def _named(rule: CheckpointRule) -> str:
             return f"the checkpoint of step {step}"
         case "last" | "default":
             return f"the {rule} checkpoint"
+        case Best(best=metric):
+            return f"the checkpoint with the best `{metric}`"
         case _:
             return f"checkpoint {rule.id}"
 
@@ -57,7 +59,7 @@ def checkpoint_is_kept(project: Project) -> Iterator[Diagnostic]:
     """A parent that exports its last checkpoint only has no other."""
     for draft, parent, rule in _continued(project):
         spec = training(parent)
-        if spec is None or not spec.export_last_checkpoint_only:
+        if spec is None or not spec.export_last_checkpoint_only or isinstance(rule, Best):
             continue
         child, above = _pair(draft, parent)
         place = parent.at(method_key(parent), "exportLastCheckpointOnly")

@@ -1,0 +1,115 @@
+"""Which of our aliases is where: the lock's pointers, brought up to date with what was seen. Pure.
+
+Nothing is decided here. An alias that no pointer records is found on the versions of our own
+creations, so that a lost lock does not lose what is promoted.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from tuneops.core.desired import DesiredGraph, Promotion
+from tuneops.core.lock import Creation, Lock, Pointer
+from tuneops.core.observed import ModelVersion, Observed
+
+
+def short_version(model: str) -> str:
+    """`55@2` of a full name: project ids and numbers name the same project."""
+    return model.rpartition("/models/")[2]
+
+
+def base_of(model: str) -> str:
+    """A version's model: its name without the number."""
+    return model.partition("@")[0]
+
+
+def made_versions(lock: Lock) -> Mapping[str, tuple[str, str, Creation]]:
+    """Address, key and creation by the version that was made."""
+    return {
+        short_version(creation.model): (address, key, creation)
+        for address, key, creation in lock.creations()
+        if creation.succeeded and creation.model is not None
+    }
+
+
+def carriers(observed: Observed, alias: str) -> Iterator[ModelVersion]:
+    """The versions that have an alias, among the models that were asked for."""
+    for _, versions in sorted(observed.versions.items()):
+        for version in (versions or {}).values():
+            if alias in version.aliases:
+                yield version
+
+
+def note_pointers(graph: DesiredGraph, lock: Lock, observed: Observed) -> Lock:
+    """The lock with what was seen of the aliases that promotions declare.
+
+    Finds the pointer that is not recorded, and remembers versions of other models that have the
+    alias too. Forgets pointers that no spec declares, but for those whose job is gone from the
+    specs as well: what serves is not let go by removing a spec.
+    """
+    for promotion in graph.promotions:
+        pointer = _noted(graph, promotion, lock, observed)
+        if pointer != lock.pointer(promotion.name, promotion.alias):
+            lock = lock.point(promotion.name, promotion.alias, pointer)
+    declared = {(promotion.name, promotion.alias) for promotion in graph.promotions}
+    for name, aliases in (lock.pointers or {}).items():
+        for alias, pointer in aliases.items():
+            kept = (name, alias) in declared or _orphaned(graph, lock, observed, alias, pointer)
+            lock = lock if kept else lock.point(name, alias, None)
+    return lock
+
+
+def _noted(
+    graph: DesiredGraph, promotion: Promotion, lock: Lock, observed: Observed
+) -> Pointer | None:
+    others = {
+        short_version(pointer.model)
+        for other in graph.promotions
+        if other.alias == promotion.alias and other.name != promotion.name
+        if (pointer := lock.pointer(other.name, other.alias))
+    }
+    made = made_versions(lock)
+    ours = [
+        version
+        for version in carriers(observed, promotion.alias)
+        if short_version(version.name) in made and short_version(version.name) not in others
+    ]
+    pointer = lock.pointer(promotion.name, promotion.alias)
+    if pointer is None:
+        mine = [v for v in ours if _named(made[short_version(v.name)][0]) == promotion.name]
+        first = min(mine, key=lambda version: version.name, default=None)
+        if first is None or first.default_checkpoint is None:
+            return None
+        key = made[short_version(first.name)][1]
+        pointer = Pointer(
+            creation=key, model=first.name, checkpoint=first.default_checkpoint, also=None
+        )
+        ours = mine
+    base = base_of(pointer.model)
+    known = {*(pointer.also or ()), *(version.name for version in ours)}
+    also = sorted(
+        name for name in known if base_of(name) != base and carries(observed, name, promotion.alias)
+    )
+    return replace(pointer, also=tuple(also) or None)
+
+
+def _named(address: str) -> str:
+    return address.partition("/")[0]
+
+
+def carries(observed: Observed, model: str, alias: str) -> bool:
+    """Say whether a version has an alias, as far as was asked: not asked counts as having it."""
+    base, _, number = model.partition("@")
+    if base not in observed.versions:
+        return True
+    version = (observed.versions[base] or {}).get(number)
+    return version is not None and alias in version.aliases
+
+
+def _orphaned(
+    graph: DesiredGraph, lock: Lock, observed: Observed, alias: str, pointer: Pointer
+) -> bool:
+    """Say whether an alias is still on the result of a job that no spec has any more."""
+    for address, key, _ in lock.creations():
+        if key == pointer.creation and graph.find_text(address) is None:
+            return carries(observed, pointer.model, alias)
+    return False
