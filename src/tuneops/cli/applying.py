@@ -29,7 +29,7 @@ from tuneops.costs.amounts import spell
 from tuneops.costs.verdicts import appraise
 from tuneops.engine.reconcile import Report, Terms, converge, survey
 from tuneops.engine.reconcile import tick as one_tick
-from tuneops.errors import ApprovalNeeded, Denied, Stale, TuneopsError
+from tuneops.errors import ApprovalNeeded, Denied, Stale, TuneopsError, Unavailable
 from tuneops.render.costs import total
 from tuneops.render.lines import Line, counted
 from tuneops.store.git import Checkout, read_checkout
@@ -74,11 +74,15 @@ def apply(chosen: Options, wishes: Wishes) -> int:
         approved = bool(approval or wishes.auto_approve or wishes.expect_digest)
         _approve(chosen, session, plan, view, approved=approved)
         report = Report()
+        by_person = not wishes.auto_approve or bool(approval or wishes.expect_digest)
+        checkout = _origin(project, ask_remote=not by_person)
         limits = terms(
             session,
-            _origin(project),
+            checkout,
             approval=approval or Approval.of(plan),
-            may_cancel=True,
+            may_cancel=by_person
+            or session.emulated
+            or may_cancel(session, checkout, chosen.console),
         )
         with failing("apply", chosen, session, report, watcher), session.carrying(chosen.console):
             code = _run(session, limits, report, chosen.console, wishes)
@@ -150,9 +154,28 @@ def _approved(saved: SavedPlan, plan: Plan, session: Session) -> Approval:
     return saved.approval
 
 
-def _origin(project: Project) -> Checkout:
+def may_cancel(session: Session, checkout: Checkout, console: Console) -> bool:
+    """Whether a run that nobody watches may stop jobs: only from what everybody agreed on.
+
+    That is the tip of the remote's default branch, or a commit that differs from it in locks only,
+    as after a run that pushed its lock. Without a remote, only jobs of an emulator.
+    """
+    if checkout.at_default_tip is None:
+        return session.emulated
+    allowed = checkout.at_default_tip and not checkout.dirty
+    tips = session.reading.tips
+    if not allowed and not checkout.dirty and session.travel and tips and checkout.commit:
+        with contextlib.suppress(Unavailable):
+            allowed = session.travel.default_has_specs_of(checkout.commit, tips)
+    if not allowed:
+        words = "This is not the tip of the remote's default branch: no job is cancelled."
+        console.say([Line(words)])
+    return allowed
+
+
+def _origin(project: Project, *, ask_remote: bool) -> Checkout:
     """The checkout; a variable that was given from outside is in no commit."""
-    checkout = read_checkout(project.root, files=project.read_files())
+    checkout = read_checkout(project.root, files=project.read_files(), ask_remote=ask_remote)
     return replace(checkout, dirty=checkout.dirty or bool(project.overrides))
 
 

@@ -53,6 +53,20 @@ def git_guard(project: Project, target: Target, *, served: bool) -> Guard:
     return Guard(kind="git", shown=f"git ref on {remote or 'no remote'}", claims=claims)
 
 
+def archives(project: Project, target: Target, guard: Guard) -> tuple[ClaimStore, ...]:
+    """Where else this repository may have claimed what runs now: under another guard, before."""
+    if project.declaration.target.provider == "emulator":
+        return ()
+    served = target.provider == "emulator"
+    found: list[ClaimStore] = []
+    if guard.kind != "local":
+        found.append(local_guard(project, target, served=served).claims)
+    if guard.kind != "git" and (remote := shared_remote(project.root)):
+        namespace = REHEARSAL if served else NAMESPACE
+        found.append(GitRefClaims(project.root, remote, namespace=namespace))
+    return tuple(found)
+
+
 def refuse_unguarded(
     guard: Guard, recorded: str | None, *, emulated: bool, allow_weaker: bool
 ) -> None:

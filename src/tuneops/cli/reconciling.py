@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tuneops.cli.applying import failing, finish, refuse_empty
+from tuneops.cli.applying import failing, finish, may_cancel, refuse_empty
 from tuneops.cli.checking import refuse_bad_data
 from tuneops.cli.exits import worst
 from tuneops.cli.main import Terminated
@@ -186,7 +186,8 @@ def _pass(part: Part, wishes: Wishes) -> None:
         refuse_unguarded(session, allow_weaker=wishes.allow_weaker_guard)
         refuse_empty(session, allow_empty=wishes.allow_empty)
         refuse_bad_data(session)
-        limits = terms(session, checkout, approval=None, may_cancel=_may_cancel(session, checkout))
+        allowed = may_cancel(session, checkout, part.chosen.console)
+        limits = terms(session, checkout, approval=None, may_cancel=allowed)
         limits = replace(limits, only_free=wishes.only_free)
         with session.carrying(part.chosen.console):
             refused, bought = frozenset(part.refused), part.report.bought
@@ -266,10 +267,3 @@ def _refuse_uncommitted(session: Session, checkout: Checkout) -> None:
             notes=("nothing was bought, nothing was changed",),
             help="commit what is below `specs/`, or run `tuneops apply` yourself",
         )
-
-
-def _may_cancel(session: Session, checkout: Checkout) -> bool:
-    """Stop jobs at the agreed tip only; without a remote, only those of an emulator."""
-    if checkout.at_default_tip is None:
-        return session.emulated
-    return checkout.at_default_tip

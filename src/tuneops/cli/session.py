@@ -148,6 +148,8 @@ def connect(
             watch=watch,
             new_mark=new_mark,
             known=partial(knowledge, project),
+            shared=service.guard.kind != "local",
+            archives=guards.archives(project, target, service.guard),
         )
         yield Session(
             project=project,

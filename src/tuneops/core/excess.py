@@ -55,7 +55,8 @@ def _duplicate(view: View, job: ObservedJob, address: str) -> Change:
     desired = view.graph.find_text(address)
     assert desired is not None and job.ownership is not None
     twins = view.observed.owned(job.ownership.owner)[job.ownership.lineage, job.ownership.attempt]
-    surplus = survivor(twins).name != job.name and made_by(desired.recipe, job)
+    known = job.name not in view.observed.strangers and made_by(desired.recipe, job)
+    surplus = survivor(twins).name != job.name and known
     return _job_line(
         address,
         job,
@@ -66,7 +67,8 @@ def _duplicate(view: View, job: ObservedJob, address: str) -> Change:
 
 def _stray(view: View, job: ObservedJob, entry: tuple[str, str, Creation] | None) -> Change:
     assert job.ownership is not None, "a stray carries our labels"
-    if entry is None or not made_by(entry[2].recipe, job):
+    stranger = job.name in view.observed.strangers
+    if entry is None or stranger or not made_by(entry[2].recipe, job):
         return _job_line(job.ownership.address, job, Action.HOLD, Reason.NOT_KNOWN_HERE)
     address, _, creation = entry
     replaced = view.graph.find_text(address) is not None

@@ -178,7 +178,9 @@ class Observed:
     for each dataset in a bucket of the user's: what is there now, or None; `evidence` has what else
     its store says of it. `inputs` has an entry for each job of ours, by name, of which it is not
     recorded yet which bytes it has read: what lies behind its training URI now, or None. `series`
-    has what was read of the metrics of a job, by its name and theirs.
+    has what was read of the metrics of a job, by its name and theirs. `strangers` are live jobs
+    with our labels that this repository holds no claim for: a fork or a namesake may have made
+    them.
     """
 
     at: datetime
@@ -190,6 +192,7 @@ class Observed:
     series: Mapping[str, Mapping[str, tuple[Point, ...]]] = field(default_factory=dict)
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     inputs: Mapping[str, SeenObject | None] = field(default_factory=dict)
+    strangers: frozenset[str] = frozenset()
 
     def differs(self, dataset: Dataset, evidence: Evidence) -> bool:
         """Say whether what lies at the dataset's URI is known not to be these bytes."""

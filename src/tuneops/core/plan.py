@@ -6,7 +6,7 @@ There is no update and no replace: the service has neither.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from tuneops.core.diff import FieldChange
@@ -202,6 +202,18 @@ class Plan:
         for change in self.changes:
             numbers[change.action.value] = numbers.get(change.action.value, 0) + 1
         return numbers
+
+    def without_cancels(self) -> "Plan":
+        """The same plan where nothing may be stopped: what would be is held."""
+        return replace(
+            self,
+            changes=tuple(
+                replace(change, action=Action.HOLD, reason=Reason.NOT_KNOWN_HERE)
+                if change.action is Action.CANCEL
+                else change
+                for change in self.changes
+            ),
+        )
 
     def find(self, address: str) -> Change | None:
         """The line that speaks of a desired address."""

@@ -5,13 +5,21 @@ from dataclasses import replace
 from functools import cache
 
 from tuneops.core.desired import DesiredGraph, DesiredJob
+from tuneops.core.fingerprint import creation_key
 from tuneops.core.inputs import unproven
 from tuneops.core.lock import Lock
 from tuneops.core.match import adoptable
 from tuneops.core.metrics import unread, wanted
 from tuneops.core.observed import Checkpoint, Observed, ObservedJob, Point, SeenObject
 from tuneops.core.pointers import short_version
-from tuneops.engine.ports import ModelRegistry, ObjectStore, StoredObject, TuningService
+from tuneops.engine.ports import (
+    ClaimStore,
+    ModelRegistry,
+    ObjectStore,
+    StoredObject,
+    TuningService,
+)
+from tuneops.errors import TuneopsError
 
 
 def observe(
@@ -89,6 +97,44 @@ def _series(
         if missing and job.experiment is not None:
             found[name] = registry.read_series(job.experiment, missing)
     return found
+
+
+def strangers(
+    graph: DesiredGraph, observed: Observed, stores: Iterable[ClaimStore], *, twins: bool
+) -> frozenset[str]:
+    """Of the live jobs with our labels that could be stopped, those that nobody here claimed.
+
+    A lock is copied with its repository, and labels with a job; a claim stays where it was made. A
+    job counts as ours if a claim of its creation names its mark, in any of the stores; a store that
+    cannot be asked says nothing, so that nothing is stopped. `twins` of a wanted creation are
+    judged only where all runners share the claims: else another clone may rightly have made them.
+    Costs a read for each such job.
+    """
+    target = graph.target
+    lineages = {job.lineage for job in graph.jobs}
+    found = set[str]()
+    for (lineage, attempt), jobs in observed.owned(target.owner).items():
+        live = [job for job in jobs if not job.state.terminal]
+        if not live or (lineage in lineages and not (twins and len(jobs) > 1)):
+            continue
+        key = creation_key(
+            owner=target.owner,
+            project=target.project,
+            location=target.location,
+            lineage=lineage,
+            attempt=attempt,
+        )
+        marks = {mark for store in stores for mark in _marks(store, key)}
+        found |= {job.name for job in live if job.ownership and job.ownership.mark not in marks}
+    return frozenset(found)
+
+
+def _marks(store: ClaimStore, key: str) -> tuple[str, ...]:
+    try:
+        held = store.read(key)
+    except TuneopsError:
+        return ()
+    return held[0].marks if held else ()
 
 
 def _unlisted(lock: Lock, jobs: Mapping[str, ObservedJob]) -> set[str]:

@@ -29,9 +29,9 @@ from tuneops.core.view import View, ended, look
 from tuneops.costs.estimates import Knowledge
 from tuneops.costs.verdicts import Verdict, judge
 from tuneops.engine.execute import Hands, create_job, exit_code, troubles
-from tuneops.engine.observe import observe
+from tuneops.engine.observe import observe, strangers
 from tuneops.engine.point import move_pointer
-from tuneops.engine.ports import Clock, ModelRegistry
+from tuneops.engine.ports import ClaimStore, Clock, ModelRegistry
 from tuneops.engine.stopping import cancel_job
 from tuneops.engine.telling import Event, told, transitions
 from tuneops.errors import DiskError, Stale, TuneopsError
@@ -68,6 +68,10 @@ class World:
     new_mark: Callable[[], str]
     known: Callable[[Plan, View], Knowledge] = lambda plan, view: Knowledge()
     """What is known of prices, and of the tokens of a plan's data."""
+    shared: bool = False
+    """Whether every runner of this repository has its claims where `hands` has them."""
+    archives: tuple[ClaimStore, ...] = ()
+    """Where else this repository's claims may be, made while another guard was in use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +163,8 @@ def survey(graph: DesiredGraph, world: World, settle: timedelta) -> View:
     observed = observe(
         graph, lock, service=hands.service, registry=world.registry, objects=hands.objects
     )
-    return look(graph, lock, observed, settle)
+    unclaimed = strangers(graph, observed, (hands.claims, *world.archives), twins=world.shared)
+    return look(graph, lock, replace(observed, strangers=unclaimed), settle)
 
 
 def tick(
@@ -214,6 +219,7 @@ def tick(
         wrote = world.locks.save(lock) or wrote
     except DiskError as fault:
         raise _unwritten(fault, outcomes) from fault
+    plan = plan if terms.may_cancel else plan.without_cancels()
     return Tick(
         plan=plan, view=view, lock=lock, outcomes=tuple(outcomes), wrote=wrote, verdict=verdict
     )

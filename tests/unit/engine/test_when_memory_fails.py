@@ -8,7 +8,7 @@ import pytest
 from tests.support.builders import a_chain, a_declared, a_graph, a_key
 from tests.support.world import Rules, Runner, SimWorld
 from tuneops.core.creation import Held, Made
-from tuneops.core.observed import JobState
+from tuneops.core.observed import JobState, ObservedJob
 from tuneops.engine.execute import exit_code
 from tuneops.errors import ClaimDamaged, DiskError, TuneopsError, Unavailable
 
@@ -188,9 +188,25 @@ def test_a_claim_that_is_garbage_stops_the_cancel_of_its_own_job_only() -> None:
 
 def test_a_claim_that_is_gone_is_written_anew_before_a_cancel() -> None:
     runner = _superseded()
-    runner.world.claims.clear()
+    look = runner.get_job
+
+    def emptied(name: str) -> ObservedJob | None:
+        runner.world.claims.clear()
+        return look(name)
+
+    runner.get_job = emptied  # type: ignore[method-assign]
     runner.tick()
     assert _asked(runner) == (True, True) and len(runner.world.cancels) == 1
+
+
+def test_a_job_that_nobody_here_claimed_is_held_though_the_lock_has_it() -> None:
+    """A fork has the lock of the repository that it was copied from, and not its claims."""
+    runner = _superseded()
+    runner.world.claims.clear()
+    runner.world.rules.solo = False
+    done = runner.tick()
+    assert [change.reason.value for change in done.plan.holds] == ["not-known-here"]
+    assert not runner.world.cancels
 
 
 def test_a_claim_that_others_change_all_the_time_stops_the_cancel() -> None:
