@@ -282,3 +282,97 @@ def ours(http: httpx.Client) -> GcsObjects:
 
 def google_crc32c_base64(content: bytes) -> str:
     return base64.b64encode(google_crc32c.Checksum(content).digest()).decode()
+
+
+def test_a_large_file_goes_in_parts_and_survives_lost_answers(
+    bucket: storage.Bucket, served: Served, tmp_path: Path
+) -> None:
+    content = os.urandom(18 * MEBIBYTE + 7)
+    (tmp_path / "train.jsonl").write_bytes(content)
+    uri = "gs://acme-tuning/train.jsonl"
+    served.emulator.faults(
+        "storage.objects.insert:pass, storage.objects.insert:accept-then-drop,"
+        "storage.objects.insert:503, storage.objects.insert:pass,"
+        "storage.objects.insert:reset-before, storage.objects.insert:accept-then-503"
+    )
+    waiting = Waiting(sleep=lambda _: None)
+    told: list[int] = []
+    with httpx.Client(base_url=served.url) as http:
+        objects = GcsObjects(
+            http, waiting=waiting, progress=lambda _uri, sent, _size: told.append(sent)
+        )
+        stored = objects.upload(tmp_path / "train.jsonl", uri)
+    assert not served.emulator.unmet()
+    blob = bucket.get_blob("train.jsonl")
+    assert blob.download_as_bytes(checksum="crc32c") == content
+    assert blob.crc32c == stored.dataset.crc32c
+    assert told == sorted(told) and told[-1] == len(content) and len(told) > 2
+
+
+def test_what_the_client_uploads_we_read_by_ranges(bucket: storage.Bucket, served: Served) -> None:
+    content = os.urandom(9 * MEBIBYTE + 3)
+    put(bucket, "train.jsonl", content)
+    served.emulator.faults(
+        "storage.objects.get:pass, storage.objects.get:drop-mid-answer,"
+        "storage.objects.get:503, storage.objects.get:reset-before"
+    )
+    with httpx.Client(base_url=served.url) as http:
+        objects = GcsObjects(http, waiting=Waiting(sleep=lambda _: None))
+        stored = objects.describe("gs://acme-tuning/train.jsonl")
+        assert stored is not None
+        with objects.read(stored) as blocks:
+            assert b"".join(blocks) == content
+    assert not served.emulator.unmet()
+
+
+def test_a_bucket_with_versioning_keeps_what_was_overwritten(
+    bucket: storage.Bucket, served: Served
+) -> None:
+    first = put(bucket, "train.jsonl", b"one")
+    bucket.versioning_enabled = True
+    bucket.patch()
+    bucket.reload()
+    assert bucket.versioning_enabled
+    second = put(bucket, "train.jsonl", b"two")
+    kept = list(bucket.list_blobs(versions=True))
+    assert [blob.generation for blob in kept] == [first.generation, second.generation]
+    assert kept[0].time_deleted is not None and kept[1].time_deleted is None
+    old = bucket.blob("train.jsonl", generation=first.generation)
+    assert old.download_as_bytes() == b"one"
+    uri = "gs://acme-tuning/train.jsonl"
+    with httpx.Client(base_url=served.url) as http:
+        stored = ours(http).version(uri, str(first.generation))
+        assert stored is not None and b"".join(ours(http).read(stored)) == b"one"
+        assert ours(http).version(uri, "1") is None
+    bucket.blob("train.jsonl").delete()
+    assert bucket.get_blob("train.jsonl") is None
+    assert len(list(bucket.list_blobs(versions=True))) == 2
+    old.delete()
+    assert [blob.generation for blob in bucket.list_blobs(versions=True)] == [second.generation]
+
+
+def test_a_composite_object_has_no_md5(bucket: storage.Bucket, served: Served) -> None:
+    parts = [put(bucket, "one", b"a\n"), put(bucket, "two", b"b\n")]
+    whole = bucket.blob("whole.jsonl")
+    whole.compose(parts)
+    found = bucket.get_blob("whole.jsonl")
+    assert found.md5_hash is None and found.component_count == 2
+    assert found.download_as_bytes(checksum="crc32c") == b"a\nb\n"
+    with httpx.Client(base_url=served.url) as http:
+        stored = ours(http).describe("gs://acme-tuning/whole.jsonl")
+    assert stored is not None and stored.evidence.md5 is None
+    assert stored.dataset.crc32c == google_crc32c_base64(b"a\nb\n")
+
+
+def test_a_checksum_that_a_resumable_upload_names_is_verified(
+    bucket: storage.Bucket, served: Served
+) -> None:
+    url = f"{served.url}/upload/storage/v1/b/acme-tuning/o"
+    begun = httpx.post(
+        url,
+        params={"uploadType": "resumable", "name": "wrong"},
+        json={"crc32c": google_crc32c_base64(b"right")},
+    )
+    answer = httpx.put(begun.headers["location"], content=b"wrong")
+    assert answer.status_code == 400
+    assert bucket.get_blob("wrong") is None

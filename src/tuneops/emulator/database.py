@@ -17,7 +17,7 @@ from typing import Any
 
 from tuneops.emulator.clock import Anchor
 
-LAYOUT = 2
+LAYOUT = 3
 
 _TABLES = """
 CREATE TABLE world (
@@ -40,7 +40,8 @@ CREATE TABLE events (
 );
 CREATE TABLE buckets (
     name TEXT PRIMARY KEY,
-    created INTEGER NOT NULL
+    created INTEGER NOT NULL,
+    versioned INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE objects (
     bucket TEXT NOT NULL,
@@ -55,6 +56,21 @@ CREATE TABLE objects (
     properties TEXT NOT NULL,
     content BLOB NOT NULL,
     PRIMARY KEY (bucket, name)
+);
+CREATE TABLE generations (
+    bucket TEXT NOT NULL,
+    name TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    metageneration INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    md5 TEXT NOT NULL,
+    crc32c TEXT NOT NULL,
+    properties TEXT NOT NULL,
+    content BLOB NOT NULL,
+    deleted INTEGER NOT NULL,
+    PRIMARY KEY (bucket, name, generation)
 );
 CREATE TABLE uploads (
     id TEXT PRIMARY KEY,
@@ -147,7 +163,7 @@ class Database:
 
     def begin_world(self, wall: int) -> None:
         """Empty every table and begin a new instance whose time starts at `wall`."""
-        for table in ("world", "events", "buckets", "objects", "uploads", "faults"):
+        for table in ("world", "events", "buckets", "objects", "generations", "uploads", "faults"):
             self.connection.execute(f"DELETE FROM {table}")
         self.connection.execute(
             "INSERT INTO world VALUES (1, ?, ?, ?, ?, 1.0, ?)",

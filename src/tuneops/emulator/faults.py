@@ -47,7 +47,8 @@ METHODS = LISTS | {
     "tensorboards.get", "tensorboards.batchRead", "tensorboards.experiments.get",
     "tensorboards.experiments.runs.get", "tensorboards.experiments.runs.timeSeries.get",
     "tensorboards.experiments.runs.timeSeries.read",
-    "storage.buckets.get", "storage.objects.get", "storage.objects.insert",
+    "storage.buckets.get", "storage.buckets.patch",
+    "storage.objects.get", "storage.objects.insert", "storage.objects.compose",
     "storage.objects.patch", "storage.objects.delete",
 }  # fmt: skip
 _YOUNG = frozenset({"tuningJobs.list", "models.list"})

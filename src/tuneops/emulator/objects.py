@@ -1,7 +1,8 @@
 """The object store: one live generation of every object, in the database.
 
-Overwriting makes a greater generation; editing properties raises the metageneration. Checksums
-are taken from the bytes that were stored.
+Overwriting makes a greater generation; editing properties raises the metageneration. A bucket with
+versioning keeps what was overwritten or deleted. Checksums are taken from the bytes that were
+stored.
 """
 
 import base64
@@ -34,6 +35,8 @@ class StoredObject:
     md5: str
     crc32c: str
     properties: Mapping[str, Any]
+    deleted: int | None = None
+    """When it ceased to be the live generation; None while it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,22 @@ class ObjectStore:
 
     def ensure_bucket(self, bucket: str, now: int) -> None:
         """Let a bucket exist."""
-        self._connection.execute("INSERT OR IGNORE INTO buckets VALUES (?, ?)", (bucket, now))
+        self._connection.execute(
+            "INSERT OR IGNORE INTO buckets (name, created) VALUES (?, ?)", (bucket, now)
+        )
+
+    def versioned(self, bucket: str) -> bool:
+        """Tell whether a bucket keeps what is overwritten or deleted."""
+        row = self._connection.execute(
+            "SELECT versioned FROM buckets WHERE name = ?", (bucket,)
+        ).fetchone()
+        return row is not None and bool(row[0])
+
+    def set_versioned(self, bucket: str, versioned: bool) -> None:
+        """Let a bucket keep what is overwritten or deleted from now on, or not."""
+        self._connection.execute(
+            "UPDATE buckets SET versioned = ? WHERE name = ?", (int(versioned), bucket)
+        )
 
     def bucket_created(self, bucket: str) -> int | None:
         """Return when a bucket came into being; None when it does not exist."""
@@ -87,6 +105,48 @@ class ObjectStore:
             f"SELECT {_COLUMNS} FROM objects WHERE bucket = ? AND name = ?", (bucket, name)
         ).fetchone()
         return None if row is None else _stored(row)
+
+    def earlier(self, bucket: str, name: str, generation: int) -> StoredObject | None:
+        """Return the metadata of a generation that is kept, and live no more."""
+        row = self._connection.execute(
+            f"SELECT {_COLUMNS}, deleted FROM generations"
+            " WHERE bucket = ? AND name = ? AND generation = ?",
+            (bucket, name, generation),
+        ).fetchone()
+        return None if row is None else _stored(row)
+
+    def kept_in(self, bucket: str) -> list[StoredObject]:
+        """Return all generations that are kept in a bucket and live no more, oldest first."""
+        rows = self._connection.execute(
+            f"SELECT {_COLUMNS}, deleted FROM generations WHERE bucket = ?"
+            " ORDER BY name, generation",
+            (bucket,),
+        )
+        return [_stored(row) for row in rows]
+
+    def earlier_content(self, stored: StoredObject) -> bytes:
+        """Return the bytes of a generation that is live no more."""
+        row = self._connection.execute(
+            "SELECT content FROM generations WHERE bucket = ? AND name = ? AND generation = ?",
+            (stored.bucket, stored.name, stored.generation),
+        ).fetchone()
+        return bytes(row[0])
+
+    def drop_earlier(self, stored: StoredObject) -> None:
+        """Delete, for good, a generation that is live no more."""
+        self._connection.execute(
+            "DELETE FROM generations WHERE bucket = ? AND name = ? AND generation = ?",
+            (stored.bucket, stored.name, stored.generation),
+        )
+
+    def _keep(self, bucket: str, name: str, now: int) -> None:
+        """Keep the live generation, which is about to go, where the bucket does that."""
+        if self.versioned(bucket):
+            self._connection.execute(
+                f"INSERT INTO generations SELECT {_COLUMNS}, content, ? FROM objects"
+                " WHERE bucket = ? AND name = ?",
+                (now, bucket, name),
+            )
 
     def content(self, bucket: str, name: str) -> bytes | None:
         """Return the bytes of the live object."""
@@ -109,7 +169,10 @@ class ObjectStore:
     ) -> StoredObject:
         """Store bytes as a new generation; the bucket comes into being if it has to."""
         self.ensure_bucket(bucket, now)
+        self._keep(bucket, name, now)
         md5, crc32c = checksums(content)
+        if "componentCount" in properties:
+            md5 = ""  # the service knows none of an object that was put together
         stored = StoredObject(
             bucket=bucket,
             name=name,
@@ -149,8 +212,9 @@ class ObjectStore:
             (json.dumps(dict(properties)), now, stored.bucket, stored.name),
         )
 
-    def remove(self, bucket: str, name: str) -> None:
-        """Delete an object for good."""
+    def remove(self, bucket: str, name: str, now: int) -> None:
+        """Delete the live object, for good unless the bucket keeps what was there."""
+        self._keep(bucket, name, now)
         self._connection.execute(
             "DELETE FROM objects WHERE bucket = ? AND name = ?", (bucket, name)
         )
@@ -200,4 +264,5 @@ def _stored(row: tuple[Any, ...]) -> StoredObject:
         md5=row[7],
         crc32c=row[8],
         properties=json.loads(row[9]),
+        deleted=row[10] if len(row) > 10 else None,
     )

@@ -186,6 +186,8 @@ _OBJECTS = "/storage/v1/b/<bucket>/o"
 _OBJECT = f"{_OBJECTS}/<rest:name>"
 _STORAGE: tuple[tuple[str, str, str, StorageHandler], ...] = (
     ("GET", "/storage/v1/b/<bucket>", "storage.buckets.get", storage_api.get_bucket),
+    ("PATCH", "/storage/v1/b/<bucket>", "storage.buckets.patch", storage_api.patch_bucket),
+    ("POST", f"{_OBJECT}/compose", "storage.objects.compose", storage_api.compose),
     ("GET", _OBJECTS, "storage.objects.list", storage_api.list_objects),
     ("GET", _OBJECT, "storage.objects.get", storage_api.get_object),
     ("GET", f"/download{_OBJECT}", "storage.objects.get", storage_api.get_object),

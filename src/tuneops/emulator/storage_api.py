@@ -17,7 +17,7 @@ from tuneops.emulator.errors import StorageError
 from tuneops.emulator.ledger import Ledger
 from tuneops.emulator.masks import masked, parse_mask
 from tuneops.emulator.names import opaque_tag, project_number
-from tuneops.emulator.objects import StoredObject
+from tuneops.emulator.objects import ObjectStore, StoredObject
 from tuneops.emulator.paging import page, read_page
 from tuneops.emulator.settings import Settings
 
@@ -44,6 +44,7 @@ def get_bucket(ledger: Ledger, settings: Settings, request: Request, *, bucket: 
     """Return a bucket; all of them are in US-CENTRAL1, which is our choice."""
     with ledger.reading() as view:
         created = view.objects.bucket_created(bucket)
+        versioned = view.objects.versioned(bucket)
     if created is None:
         raise no_bucket(bucket)
     at = clock.rfc3339_millis(created)
@@ -61,9 +62,23 @@ def get_bucket(ledger: Ledger, settings: Settings, request: Request, *, bucket: 
             "etag": opaque_tag("bucket", bucket),
             "timeCreated": at,
             "updated": at,
+            **({"versioning": {"enabled": True}} if versioned else {}),
         },
         request,
     )
+
+
+def patch_bucket(ledger: Ledger, settings: Settings, request: Request, *, bucket: str) -> Response:
+    """Let a bucket keep earlier generations, or not; nothing else of a bucket can be changed."""
+    body = read_json(request.get_data())
+    wish = body.get("versioning")
+    if set(body) != {"versioning"} or not isinstance(wish, dict):
+        raise StorageError(400, "invalid", "This emulator changes nothing but versioning.")
+    with ledger.writing() as writing:
+        if writing.objects.bucket_created(bucket) is None:
+            raise no_bucket(bucket)
+        writing.objects.set_versioned(bucket, wish.get("enabled") is True)
+    return get_bucket(ledger, settings, request, bucket=bucket)
 
 
 def get_object(
@@ -72,11 +87,13 @@ def get_object(
     """Return an object's metadata, or its bytes with `alt=media`."""
     media = request.args.get("alt") == "media" or request.path.startswith("/download/")
     with ledger.reading() as view:
-        stored = view.objects.find(bucket, name)
-        if stored is None or _other_generation(stored, request):
-            raise missing(bucket, name)
+        stored = _asked_for(view.objects, bucket, name, request)
         check_conditions(stored, request.args, reading=True)
-        content = view.objects.content(bucket, name) if media else None
+        content = None
+        if media and stored.deleted is None:
+            content = view.objects.content(bucket, name)
+        elif media:
+            content = view.objects.earlier_content(stored)
     if content is None:
         return answer(object_json(stored, request), request)
     return _media(stored, content, request)
@@ -99,6 +116,8 @@ def list_objects(ledger: Ledger, settings: Settings, request: Request, *, bucket
             raise no_bucket(bucket)
         start = max(prefix, arguments.get("startOffset", ""))
         found = view.objects.in_bucket(bucket, start=start, end=arguments.get("endOffset", ""))
+        if arguments.get("versions", "").lower() == "true":
+            return _all_versions([*view.objects.kept_in(bucket), *found], prefix, request)
     entries = _entries(found, prefix, delimiter)
     found_names, token = page(
         wanted,
@@ -114,6 +133,16 @@ def list_objects(ledger: Ledger, settings: Settings, request: Request, *, bucket
     prefixes = [name for name in found_names if entries[name] is None]
     result |= {key: value for key, value in (("items", items), ("prefixes", prefixes)) if value}
     return answer(result, request)
+
+
+def _all_versions(found: list[StoredObject], prefix: str, request: Request) -> Response:
+    """Return every generation in one page, by name and then by age."""
+    items = [
+        object_json(item, request)
+        for item in sorted(found, key=lambda item: (item.name, item.generation))
+        if item.name.startswith(prefix)
+    ]
+    return answer({"kind": "storage#objects", **({"items": items} if items else {})}, request)
 
 
 def _entries(
@@ -156,14 +185,38 @@ def patch_object(
 def delete_object(
     ledger: Ledger, settings: Settings, request: Request, *, bucket: str, name: str
 ) -> Response:
-    """Delete an object."""
+    """Delete an object; one generation of it for good, if one is named."""
     with ledger.writing() as writing:
-        stored = writing.objects.find(bucket, name)
-        if stored is None or _other_generation(stored, request):
-            raise missing(bucket, name)
+        stored = _asked_for(writing.objects, bucket, name, request)
         check_conditions(stored, request.args)
-        writing.objects.remove(bucket, name)
+        if stored.deleted is None:
+            writing.objects.remove(bucket, name, writing.instant)
+        else:
+            writing.objects.drop_earlier(stored)
     return Response(status=204)
+
+
+def compose(
+    ledger: Ledger, settings: Settings, request: Request, *, bucket: str, name: str
+) -> Response:
+    """Put up to 32 objects together to one, which then has no MD5."""
+    body = read_json(request.get_data())
+    sources = body.get("sourceObjects")
+    if not isinstance(sources, list) or not 0 < len(sources) <= 32:
+        raise StorageError(400, "invalid", "Between 1 and 32 source objects are required.")
+    with ledger.writing() as writing:
+        content, count = b"", 0
+        for source in sources:
+            part = source.get("name") if isinstance(source, dict) else None
+            found = writing.objects.find(bucket, part) if isinstance(part, str) else None
+            if found is None:
+                raise missing(bucket, str(part))
+            content += writing.objects.content(bucket, found.name) or b""
+            count += found.properties.get("componentCount", 1)
+        check_conditions(writing.objects.find(bucket, name), request.args)
+        properties = {**editable(body.get("destination") or {}), "componentCount": count}
+        stored = writing.objects.put(bucket, name, content, properties, writing.instant)
+    return answer(object_json(stored, request), request)
 
 
 def object_json(stored: StoredObject, request: Request) -> dict[str, Any]:
@@ -186,13 +239,14 @@ def object_json(stored: StoredObject, request: Request) -> dict[str, Any]:
         **stored.properties,
         "storageClass": "STANDARD",
         "size": str(stored.size),
-        "md5Hash": stored.md5,
+        **({"md5Hash": stored.md5} if stored.md5 else {}),
         "crc32c": stored.crc32c,
         "etag": _etag(stored),
         "timeCreated": created,
         "updated": clock.rfc3339_millis(stored.updated),
         "timeStorageClassUpdated": created,
         "timeFinalized": created,
+        **({} if stored.deleted is None else {"timeDeleted": clock.rfc3339_millis(stored.deleted)}),
     }
 
 
@@ -254,8 +308,19 @@ def _number(text: str, name: str) -> int:
     return int(text)
 
 
+def _asked_for(objects: ObjectStore, bucket: str, name: str, request: Request) -> StoredObject:
+    """Return the generation that is asked for, the live one if none is, or refuse."""
+    stored = objects.find(bucket, name)
+    if stored is None or _other_generation(stored, request):
+        asked = request.args.get("generation")
+        stored = objects.earlier(bucket, name, _number(asked, "generation")) if asked else None
+    if stored is None:
+        raise missing(bucket, name)
+    return stored
+
+
 def _other_generation(stored: StoredObject, request: Request) -> bool:
-    """Tell whether a generation is asked for that is not the live one, the only one kept."""
+    """Tell whether a generation is asked for that is not this one."""
     asked = request.args.get("generation")
     return asked is not None and _number(asked, "generation") != stored.generation
 
@@ -271,7 +336,9 @@ def _media(stored: StoredObject, content: bytes, request: Request) -> Response:
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["X-Goog-Generation"] = str(stored.generation)
     response.headers["X-Goog-Metageneration"] = str(stored.metageneration)
-    response.headers["X-Goog-Hash"] = f"crc32c={stored.crc32c},md5={stored.md5}"
+    response.headers["X-Goog-Hash"] = f"crc32c={stored.crc32c}" + (
+        f",md5={stored.md5}" if stored.md5 else ""
+    )
     response.headers["X-Goog-Stored-Content-Length"] = str(stored.size)
     asked = parse_range_header(request.headers.get("Range"))
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:

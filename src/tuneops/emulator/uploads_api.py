@@ -27,6 +27,8 @@ from tuneops.emulator.storage_api import (
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _RANGE = re.compile(r"bytes (?:(?P<start>\d+)-(?P<stop>\d+)|\*)/(?P<total>\d+|\*)")
+_HASHES = ("md5Hash", "crc32c")
+_PART = 256 << 10
 _CONDITIONS = (
     "ifGenerationMatch",
     "ifGenerationNotMatch",
@@ -55,13 +57,12 @@ def insert(ledger: Ledger, settings: Settings, request: Request, *, bucket: str)
     if "contentEncoding" in request.args:
         properties["contentEncoding"] = request.args["contentEncoding"]
     name = _object_name(request, metadata)
-    _check_hashes(content, metadata)
     upload = Upload(
         id="",
         bucket=bucket,
         name=name,
         properties=properties,
-        conditions=conditions,
+        conditions={**conditions, **{name: metadata[name] for name in _HASHES if name in metadata}},
         content=content,
     )
     return answer(object_json(_store(ledger, upload), request), request)
@@ -105,7 +106,7 @@ def _begin(
         bucket=bucket,
         name=_object_name(request, metadata),
         properties={"contentType": type, **editable(metadata)},
-        conditions=conditions,
+        conditions={**conditions, **{name: metadata[name] for name in _HASHES if name in metadata}},
         content=b"",
     )
     with ledger.writing() as writing:
@@ -130,6 +131,10 @@ def _joined(held: bytes, body: bytes, given: str | None) -> tuple[bytes, bool]:
         start, stop = int(match["start"]), int(match["stop"])
         if start > len(held) or stop - start + 1 != len(body):
             raise StorageError(400, "invalid", "The Content-Range does not continue the upload.")
+        last = match["total"] != "*" and stop + 1 == int(match["total"])
+        if not last and len(body) % _PART:
+            message = "All parts but the last must be a multiple of 256 KiB long."
+            raise StorageError(400, "invalid", message)
         content = held[:start] + body
     elif body:
         raise StorageError(400, "invalid", "A status request has no body.")
@@ -137,6 +142,7 @@ def _joined(held: bytes, body: bytes, given: str | None) -> tuple[bytes, bool]:
 
 
 def _store(ledger: Ledger, upload: Upload) -> StoredObject:
+    _check_hashes(upload.content, upload.conditions)
     with ledger.writing() as writing:
         live = writing.objects.find(upload.bucket, upload.name)
         check_conditions(live, upload.conditions)

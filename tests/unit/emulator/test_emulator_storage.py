@@ -176,15 +176,21 @@ def test_a_resumable_upload(bench: Bench):
     empty = bench.client.put(session, headers=status)
     assert empty.status_code == 308
     assert "Range" not in empty.headers
-    part = bench.client.put(session, content=b"01234", headers={"Content-Range": "bytes 0-4/*"})
+    odd = bench.client.put(session, content=b"01234", headers={"Content-Range": "bytes 0-4/*"})
+    assert odd.status_code == 400, "all parts but the last are a multiple of 256 KiB"
+    size = 256 << 10
+    span = {"Content-Range": f"bytes 0-{size - 1}/*"}
+    part = bench.client.put(session, content=b"0" * size, headers=span)
     assert part.status_code == 308
-    assert part.headers["Range"] == "bytes=0-4"
-    gap = bench.client.put(session, content=b"9", headers={"Content-Range": "bytes 9-9/10"})
+    assert part.headers["Range"] == f"bytes=0-{size - 1}"
+    far = {"Content-Range": f"bytes {size + 9}-{size + 9}/{size + 10}"}
+    gap = bench.client.put(session, content=b"9", headers=far)
     assert gap.status_code == 400
-    assert bench.client.put(session, headers=status).headers["Range"] == "bytes=0-4"
-    done = bench.client.put(session, content=b"567", headers={"Content-Range": "bytes 5-7/8"})
+    assert bench.client.put(session, headers=status).headers["Range"] == f"bytes=0-{size - 1}"
+    last = {"Content-Range": f"bytes {size}-{size + 2}/{size + 3}"}
+    done = bench.client.put(session, content=b"567", headers=last)
     assert done.status_code == 200
-    assert done.json()["size"] == "8"
+    assert done.json()["size"] == str(size + 3)
     assert done.json()["contentType"] == "application/jsonl"
     assert bench.client.put(session, headers=status).status_code == 404
     again = bench.client.post(
