@@ -149,23 +149,33 @@ def test_a_lock_with_markers_is_resolved_and_not_rebuilt(project: Path) -> None:
     assert not list(path.parent.glob("*.damaged"))
 
 
-def test_who_asked_for_a_cancel_is_lost_so_the_job_counts_as_vetoed(chain: Path) -> None:
+@pytest.mark.parametrize("claims", ["kept", "lost", "damaged"])
+def test_who_asked_for_a_cancel_is_in_its_claim_and_without_it_a_veto(
+    claims: str, chain: Path
+) -> None:
     ran(chain, "apply")
     edit(chain, "epochCount: 1", "epochCount: 2")
     ran(chain, "apply", "--wait")
     path = lock_of(chain)
     lost = entries(path)
     (cancelled,) = (key for key, one in lost.items() if one["state"] == "CANCELLED")
-    assert lost[cancelled].pop("cancelAsked") is True
-    edit(chain, "epochCount: 2", "epochCount: 1")
-    assert "wanted again" in ran(chain, "plan").out
-    edit(chain, "epochCount: 1", "epochCount: 2")
+    assert lost[cancelled]["cancelAsked"] is True
     path.unlink()
-    ran(chain, "lock", "rebuild")
+    folder = chain / ".tuneops/claims/local"
+    assert (folder / f"{cancelled}.json").stat().st_mode & 0o777 == 0o600
+    if claims == "lost":
+        shutil.rmtree(folder)
+    elif claims == "damaged":
+        (folder / f"{cancelled}.json").write_bytes(b"{")
+    done = ran(chain, "lock", "rebuild")
+    assert ("who cancelled it is not known" in done.err) is (claims == "damaged")
+    if claims != "kept":
+        del lost[cancelled]["cancelAsked"]
     assert entries(path) == lost
     edit(chain, "epochCount: 2", "epochCount: 1")
-    held = ran(chain, "plan", "--detailed-exitcode", code=3)
-    assert "cancelled" in held.out and "\n+ bot/one" not in held.out
+    said = ran(chain, "plan", "--detailed-exitcode", code=2 if claims == "kept" else 3).out
+    assert ("wanted again" in said) is (claims == "kept")
+    assert ("\n+ bot/one" in said) is (claims == "kept")
 
 
 def test_a_job_whose_description_was_lost_is_left_out_and_named(chain: Path) -> None:

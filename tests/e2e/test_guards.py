@@ -15,9 +15,19 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Nursery, write_chain
-from tuneops.cli.guard import Guard, WeakerGuard, git_guard, refuse_unguarded
+from tests.support.builders import NOON
+from tuneops.cli.guard import (
+    Guard,
+    LateClaims,
+    WeakerGuard,
+    git_guard,
+    refuse_unguarded,
+    stores,
+    when_chosen,
+)
 from tuneops.cli.options import Options
 from tuneops.cli.project import open_project
+from tuneops.core.claim import Claim
 from tuneops.core.desired import Target
 from tuneops.emulator.application import Emulator
 from tuneops.emulator.server import EmulatorServer
@@ -281,16 +291,27 @@ def guard_of(clone: Path, claims: str = "auto") -> Guard:
     return git_guard(project, target(claims), served=False)
 
 
+def chosen(guard: Guard) -> Guard:
+    """The guard that is there once its first claim was asked for."""
+    found: list[Guard] = []
+    when_chosen(guard, found.append)
+    assert not found or not isinstance(guard.claims, LateClaims), "it is not known before"
+    if not found:
+        guard.claims.read("k4f1c")
+    return found[0]
+
+
 def test_auto_takes_git_where_a_push_is_possible(team: Team) -> None:
     team.share("auto")
     clone = team.clones[0]
     found = guard_of(clone)
-    assert (found.kind, found.shown) == ("git", "git ref on origin")
+    assert (found.kind, found.shown) == ("git", "git ref on origin, if it takes pushes")
+    assert chosen(found).shown == "git ref on origin"
     assert team.refs() == ["refs/heads/main"], "it was only tried"
     git(clone, "remote", "rename", "origin", "hub")
-    assert guard_of(clone).shown == "git ref on hub"
+    assert chosen(guard_of(clone)).shown == "git ref on hub"
     git(clone, "remote", "set-url", "--push", "hub", str(team.folder / "nowhere"))
-    found = guard_of(clone)
+    found = chosen(guard_of(clone))
     assert (found.kind, found.shown) == ("local", "local file (this checkout only)")
     assert "does not appear to be a git repository" in found.why_local
     git(clone, "remote", "remove", "hub")
@@ -298,6 +319,32 @@ def test_auto_takes_git_where_a_push_is_possible(team: Team) -> None:
     assert guard_of(clone, "git").kind == "git", "what is asked for is not replaced in silence"
     shutil.rmtree(clone / ".git")
     assert guard_of(clone).kind == "local"
+
+
+def test_nothing_is_pushed_before_the_first_claim_and_a_refusal_then_stops_it(team: Team) -> None:
+    team.share("auto")
+    clone = team.clones[0]
+    asked: list[str] = []
+
+    def why() -> str:
+        asked.append("a push was tried")
+        return "no push"
+
+    weak = guard("local", clone)
+    late = LateClaims(candidates=(guard("git", clone), weak), why=why)
+    one = Guard(kind="git", shown="git", claims=late)
+    refuse_unguarded(one, "git", emulated=False, allow_weaker=False)
+    assert not asked and stores(one) == late.candidates
+    for _ in range(2):
+        with pytest.raises(WeakerGuard) as fault:
+            late.read("k4f1c")
+        assert fault.value.notes[0] == "git: no push"
+    late.checks.clear()
+    assert late.swap(CLAIM, None) == "1" and late.read(CLAIM.key) == (CLAIM, "1")
+    assert len(asked) == 3, "once it is chosen, it is not tried again"
+
+
+CLAIM = Claim(key="k4f1c", phase="intent", epoch=1, marks=("m",), runner="r", at=NOON)
 
 
 def guard(kind: str, tmp_path: Path) -> Guard:

@@ -26,3 +26,42 @@ def test_a_running_copy_is_left_alone() -> None:
     )
     assert "not-known-here" in told
     assert "cancel" not in told
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "SUCCEEDED", "FAILED code=3", "CANCELLED"])
+def test_a_copy_alone_is_no_result_and_no_reason_to_buy_when_the_lock_is_lost(state: str) -> None:
+    told = tell(
+        "# Only the copy is listed.\n"
+        f"specs\n  bot/seed\nseen\n  bot/seed 1 {state} other-settings\nplan\n"
+    )
+    assert told.count("not-known-here") == 1
+    for word in ("create", "adopt", "keep", "cancel "):
+        assert word not in told
+
+
+def test_a_copy_is_not_the_answer_to_an_old_intent_and_no_reason_to_send_it_again() -> None:
+    told = tell(
+        "# An answer was lost, and somebody made a job like it by hand.\n"
+        "specs\n  bot/seed\nlock\n  bot/seed - asked=20m\n"
+        "seen\n  bot/seed 1 RUNNING other-settings\nplan\n"
+    )
+    assert told.count("not-known-here") == 1
+    assert "create" not in told
+
+
+def test_a_copy_does_not_take_the_place_of_a_recorded_job_that_is_not_listed() -> None:
+    told = tell(
+        "# The list has forgotten the job of the lock.\n"
+        "specs\n  bot/seed\nlock\n  bot/seed 1 RUNNING\n"
+        "seen\n  bot/seed 2 RUNNING other-settings\nplan\n"
+    )
+    assert "#1" in told, "it is bound to its own job still"
+
+
+def test_a_real_one_beside_a_copy_is_found_without_a_lock() -> None:
+    told = tell(
+        "# The copy is older.\n"
+        "specs\n  bot/seed\nseen\n"
+        "  bot/seed 1 SUCCEEDED other-settings\n  bot/seed 2 SUCCEEDED\nplan\n"
+    )
+    assert "adopt" in told and "#2" in told and "create" not in told

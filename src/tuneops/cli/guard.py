@@ -1,14 +1,17 @@
 """The creation guard of a run: which store of claims it takes, and when that is not enough."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from tuneops.cli.project import Project
+from tuneops.core.claim import Claim
 from tuneops.core.desired import Target
 from tuneops.engine.ports import ClaimStore
 from tuneops.errors import Denied
 from tuneops.store.claim_files import FileClaims
 from tuneops.store.claim_refs import NAMESPACE, REHEARSAL, GitRefClaims
+from tuneops.store.lockfile import LockFile
 from tuneops.store.plumbing import shared_remote
 
 STRENGTH = ("local", "git", "gs")
@@ -43,14 +46,75 @@ def local_guard(project: Project, target: Target, *, served: bool, why: str = ""
     )
 
 
+@dataclass(slots=True, kw_only=True)
+class LateClaims:
+    """`ClaimStore` of the strongest guard that works: found out when the first claim is asked for.
+
+    To find out whether a push would be taken costs as much as a push; a plan never needs to know.
+    """
+
+    candidates: tuple[Guard, ...]
+    """The strongest first."""
+    why: Callable[[], str | None]
+    """Why the strongest does not work here."""
+    checks: list[Callable[[Guard], None]] = field(default_factory=list)
+    """What must be content with the guard that is chosen; each may refuse it."""
+    chosen: Guard | None = None
+
+    def read(self, key: str) -> tuple[Claim, str] | None:
+        """See `ClaimStore`."""
+        return self._guard().claims.read(key)
+
+    def swap(self, claim: Claim, expected: str | None) -> str | None:
+        """See `ClaimStore`."""
+        return self._guard().claims.swap(claim, expected)
+
+    def _guard(self) -> Guard:
+        if self.chosen is None:
+            strong, weak = self.candidates
+            why = self.why()
+            chosen = replace(weak, why_local=why) if why else strong
+            for check in self.checks:
+                check(chosen)
+            self.chosen = chosen
+        return self.chosen
+
+
 def git_guard(project: Project, target: Target, *, served: bool) -> Guard:
     """Guard creates by refs in the remote; under `auto` only if it would take them."""
     remote = shared_remote(project.root)
     namespace = REHEARSAL if served else NAMESPACE
     claims = GitRefClaims(project.root, remote, namespace=namespace)
-    if target.claims == "auto" and (why := claims.refusal()):
-        return local_guard(project, target, served=served, why=why)
-    return Guard(kind="git", shown=f"git ref on {remote or 'no remote'}", claims=claims)
+    guard = Guard(kind="git", shown=f"git ref on {remote or 'no remote'}", claims=claims)
+    if target.claims != "auto":
+        return guard
+    local = local_guard(project, target, served=served)
+    if remote is None:
+        return replace(local, why_local=claims.refusal() or "")
+    late = LateClaims(candidates=(guard, local), why=claims.refusal)
+    return replace(guard, shown=f"{guard.shown}, if it takes pushes", claims=late)
+
+
+def when_chosen(guard: Guard, check: Callable[[Guard], None]) -> None:
+    """Let something look at the guard: at once, or before its first claim is asked for."""
+    if isinstance(guard.claims, LateClaims) and guard.claims.chosen is None:
+        guard.claims.checks.append(check)
+    else:
+        check(guard)
+
+
+def stores(guard: Guard) -> tuple[Guard, ...]:
+    """The guards whose claims may speak of jobs of this environment, the strongest first."""
+    return guard.claims.candidates if isinstance(guard.claims, LateClaims) else (guard,)
+
+
+def name_guard(guard: Guard, locks: LockFile) -> None:
+    """Let the lock say which guard creates had, once it is known."""
+
+    def name(found: Guard) -> None:
+        locks.guard = found.kind
+
+    when_chosen(guard, name)
 
 
 def archives(project: Project, target: Target, guard: Guard) -> tuple[ClaimStore, ...]:
@@ -72,8 +136,17 @@ def refuse_unguarded(
 ) -> None:
     """Refuse to buy under a weaker guard than the lock records, or in CI without a shared one.
 
+    Where it must first be found out which guard there is, that is done before the first create.
     A kind that this version does not know counts as stronger than all that it knows.
     """
+
+    def refuse(found: Guard) -> None:
+        _refuse(found, recorded, emulated=emulated, allow_weaker=allow_weaker)
+
+    when_chosen(guard, refuse)
+
+
+def _refuse(guard: Guard, recorded: str | None, *, emulated: bool, allow_weaker: bool) -> None:
     why = (f"git: {guard.why_local}",) if guard.why_local else ()
     known = recorded is None or recorded in STRENGTH
     weaker = not known or STRENGTH.index(guard.kind) < STRENGTH.index(recorded or "local")

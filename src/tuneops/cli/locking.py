@@ -1,18 +1,20 @@
 """Compare the lock, merge it, and write it again: what the later subcommands of `lock` do."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuneops.cli.locks import rehearsed
 from tuneops.cli.options import Options
 from tuneops.cli.project import Project, open_project
-from tuneops.core.lock import Lock
+from tuneops.core.lock import Creation, Lock
 from tuneops.core.lock_changes import Difference, bare, differences
 from tuneops.core.merge import Conflict, Merged, merge
-from tuneops.core.rebuild import Rebuilt
+from tuneops.core.observed import JobState
+from tuneops.core.rebuild import Doubt, Rebuilt
 from tuneops.core.rebuild import rebuild as rebuilt_lock
 from tuneops.diagnostics import Diagnostic, Severity
 from tuneops.errors import DiskError, LockDamaged, TuneopsError
@@ -23,6 +25,9 @@ from tuneops.render.lines import Line, counted
 from tuneops.store import conflicts, files
 from tuneops.store.journal import Journal
 from tuneops.store.lockfile import LockFile, dump, lock_path, parse
+
+if TYPE_CHECKING:
+    from tuneops.cli.guard import Guard
 
 
 def diff(chosen: Options, revision: str) -> int:
@@ -104,6 +109,7 @@ def push(chosen: Options, to: str | None) -> int:
 
 def rebuild(chosen: Options, *, dry_run: bool) -> int:
     """Write the lock again from the jobs; give the exit code."""
+    from tuneops.cli.guard import stores
     from tuneops.cli.session import alone, connect
     from tuneops.engine.reconcile import survey
 
@@ -116,7 +122,9 @@ def rebuild(chosen: Options, *, dry_run: bool) -> int:
         connect(project, lambda _: None) as session,
     ):
         view = survey(session.graph, session.world, session.settle)
-        rebuilt = rebuilt_lock(session.graph, view.before, view.observed, session.settle)
+        seen = (session.graph, view.before, view.observed, session.settle)
+        write = partial(rebuilt_lock, *seen)
+        rebuilt, session.locks.guard = _as_claimed(write, view.before, stores(session.guard))
         changes = differences(view.before, rebuilt.lock)
         written = not dry_run and session.locks.save(rebuilt.lock)
         shown = session.locks.shown
@@ -138,6 +146,39 @@ def rebuild(chosen: Options, *, dry_run: bool) -> int:
         end.append(Line(f"What was there is now {kept.name}."))
     chosen.console.answer([*change_rows(changes), *end])
     return 0
+
+
+def _as_claimed(
+    write: Callable[..., Rebuilt], before: Lock, guards: Sequence["Guard"]
+) -> tuple[Rebuilt, str | None]:
+    """The rebuilt lock with what only claims say: who asked for a cancel, and where they are kept.
+
+    The guard is that whose claims are found, for the newest entry or a cancelled one.
+    """
+    rebuilt = write()
+    there = {key for _, key, _ in before.creations()}
+    new = [item for item in rebuilt.lock.creations() if item[1] not in there]
+    ended = (JobState.CANCELLED, JobState.CANCELLING)
+    keys = [key for _, key, creation in new if creation.state in ended]
+    keys += [key for _, key, _ in sorted(new, key=_created)[-1:] if key not in keys]
+    for guard in guards:
+        try:
+            claims = [found[0] for key in keys if (found := guard.claims.read(key)) is not None]
+        except TuneopsError as fault:
+            words = f"its claims cannot be read, so who cancelled it is not known: {fault.message}"
+            doubts = (
+                *rebuilt.doubts,
+                *(Doubt(address="", job=None, words=words) for _ in keys[:1]),
+            )
+            return replace(rebuilt, doubts=doubts), None
+        if claims:
+            asked = {claim.key: claim.job for claim in claims if claim.cancel_asked and claim.job}
+            return write(asked=asked), guard.kind
+    return rebuilt, None
+
+
+def _created(item: tuple[str, str, Creation]) -> float:
+    return item[2].created.timestamp() if item[2].created else 0.0
 
 
 # --- reading -------------------------------------------------------------------------------------

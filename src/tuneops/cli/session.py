@@ -120,7 +120,7 @@ def connect(
         known = locks.exists or bool(reading.places)
         if not known:
             refuse_renamed(project, target)
-        locks.guard = service.guard.kind
+        guards.name_guard(service.guard, locks)
         provider, objects = service.provider, service.objects
         graph = pin(
             replace(declaration, target=target),

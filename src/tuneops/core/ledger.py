@@ -141,7 +141,10 @@ class _Desk:
         target = self.graph.target
         for (lineage, attempt), jobs in self.observed.owned(target.owner).items():
             key = self.key(lineage, attempt)
-            job = survivor(self._genuine(jobs, key))
+            genuine = self._genuine(jobs, key)
+            if not genuine:
+                continue
+            job = survivor(genuine)
             if key in self.places:
                 creations = self.creations(key)
                 if not creations[key].succeeded:
@@ -153,21 +156,17 @@ class _Desk:
                 self.places[key] = _Place(address, retired=False)
 
     def _genuine(self, jobs: tuple[ObservedJob, ...], key: str) -> tuple[ObservedJob, ...]:
-        """Those of several twins that show the recipe's settings; all of them if none does.
+        """Those of the jobs with one key that show the recipe's settings.
 
         Who copies a job by hand copies its labels. The data's name may differ: its bytes count.
         """
-        if len(jobs) == 1:
-            return jobs
-        lineage = jobs[0].ownership.lineage if jobs[0].ownership else ""
+        mark = jobs[0].ownership
+        recipe = None
         if key in self.places:
             recipe = self.creations(key)[key].recipe
-        elif lineage in self.wanted:
-            recipe = self.wanted[lineage].recipe
-        else:
-            return jobs
-
-        return tuple(job for job in jobs if shows(recipe, job)) or jobs
+        elif mark is not None and mark.lineage in self.wanted:
+            recipe = self.wanted[mark.lineage].recipe
+        return tuple(job for job in jobs if recipe and shows(recipe, job))
 
     def adopt(self) -> None:
         """Record the jobs of others that a spec takes over, where they are what it says."""

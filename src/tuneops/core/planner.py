@@ -26,12 +26,14 @@ def make_plan(view: View) -> Plan:
     for job in view.graph.jobs:
         decided[str(job.address)] = _decide(view, job, decided)
     lines = tuple(promotions(view, decided))
+    held = {change.job for change in decided.values() if change.action is Action.HOLD}
+    more = (change for change in excess(view) if change.job is None or change.job not in held)
     return Plan(
         owner=view.graph.target.owner,
         environment=view.graph.target.environment,
         desired={str(job.address): job.lineage for job in view.graph.jobs},
         retries={str(job.address): job.policy.retry.limit for job in view.graph.jobs},
-        changes=(*decided.values(), *excess(view), *lines),
+        changes=(*decided.values(), *more, *lines),
         drift=(
             *find_drift(view.graph, view.ledger, view.observed),
             *pointer_drift(view, lines),

@@ -10,7 +10,7 @@ from tuneops.core.fingerprint import creation_key, fingerprint
 from tuneops.core.lock import Creation
 from tuneops.core.plan import Action, Change, Reason
 from tuneops.core.recipe import BaseModel, Best, Upstream
-from tuneops.core.view import View, parent_result
+from tuneops.core.view import View, parent_result, stranger
 
 
 def begin(
@@ -41,6 +41,9 @@ def begin(
     hold = _forbidden(view, job, decided)
     if hold is not None:
         return replace(change, action=Action.HOLD, reason=hold)
+    if copy := stranger(view, job):
+        held = replace(change, action=Action.HOLD, reason=Reason.NOT_KNOWN_HERE)
+        return replace(held, job=copy.name)
     parent = str(job.parent) if job.parent else None
     waits = parent is not None and parent_result(view, job) is None
     return replace(change, after=parent if waits else None)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import Literal
 
 from tuneops.core.desired import DesiredGraph
@@ -20,6 +21,7 @@ from tuneops.core.inputs import judged
 from tuneops.core.labels import Note, read_note
 from tuneops.core.ledger import found, learn, marked, survivor, updated
 from tuneops.core.lock import Creation, Lock, LockedJob
+from tuneops.core.match import shows
 from tuneops.core.observed import DeclaredFields, Observed, ObservedJob
 from tuneops.core.pointers import note_pointers
 from tuneops.core.recipe import (
@@ -62,22 +64,32 @@ class UnreadableError(Exception):
     """A job's marks do not give its recipe; the words say why."""
 
 
-def rebuild(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta) -> Rebuilt:
+def rebuild(
+    graph: DesiredGraph,
+    lock: Lock,
+    observed: Observed,
+    settle: timedelta,
+    asked: Mapping[str, str] = MappingProxyType({}),
+) -> Rebuilt:
     """The lock with an entry for every job of ours, whether or not a spec wants it.
 
     Entries that `lock` has stay as they are, but for what `learn` brings up to date: it is the
     empty lock where the file is gone. Addresses come from the labels; those that no spec wants are
     retired. Where the desired creation is not finished, the newest result counts as current.
+    `asked` has the jobs that we cancelled, by key, as their claims say.
     """
-    desk = _Desk(graph, lock, observed)
+    desk = _Desk(graph, lock, observed, asked)
     return desk.rebuild(settle)
 
 
 class _Desk:
     """The lock in the making, and what remains in doubt."""
 
-    def __init__(self, graph: DesiredGraph, lock: Lock, observed: Observed) -> None:
+    def __init__(
+        self, graph: DesiredGraph, lock: Lock, observed: Observed, asked: Mapping[str, str]
+    ) -> None:
         self.graph = graph
+        self.asked = asked
         self.lock = lock
         self.observed = observed
         self.wanted = {job.lineage: job for job in graph.jobs}
@@ -88,7 +100,8 @@ class _Desk:
         before = self.lock
         known = {key for _, key, _ in before.creations()}
         for (_, attempt), jobs in sorted(owned.items(), key=lambda item: item[1][0].seniority):
-            self.add(attempt, survivor(jobs), known, twins=len(jobs) - 1)
+            genuine = tuple(job for job in jobs if self.reads(job)) or jobs
+            self.add(attempt, survivor(genuine), known, twins=len(genuine) - 1)
         guesses = self.appoint(before)
         lock = learn(self.graph, self.lock, self.observed, settle)
         lock = note_pointers(self.graph, lock, self.observed)
@@ -124,7 +137,16 @@ class _Desk:
         if there and not entry.wrong_bytes and not there.dataset.same_bytes(entry.recipe.training):
             words = "its data was replaced after it ended; which bytes it read cannot be shown now"
             self.doubts.append(Doubt(address=ownership.address, job=job.name, words=words))
+        if self.asked.get(key) == job.name:
+            entry = replace(entry, cancel_asked=True)
         self.lock = self.lock.put(ownership.address, key, entry)
+
+    def reads(self, job: ObservedJob) -> bool:
+        """Say whether a job shows the settings that its marks or the spec say."""
+        try:
+            return job.ownership is not None and bool(self.entry(job, job.ownership.lineage))
+        except UnreadableError:
+            return False
 
     def entry(self, job: ObservedJob, label: str) -> Creation:
         """The entry of a job; by its marks, else by the spec that wants exactly this lineage."""
@@ -132,7 +154,7 @@ class _Desk:
         try:
             recipe, note = recall(job, target.project, target.location)
         except UnreadableError:
-            if label not in self.wanted:
+            if label not in self.wanted or not shows(self.wanted[label].recipe, job):
                 raise
             return found(self.wanted[label], job)
         return marked(recipe, job, note)

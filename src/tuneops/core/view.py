@@ -29,6 +29,8 @@ class View:
     """The creations of `before` with their addresses, by key."""
     settle: timedelta
     """How long an unanswered create may still land."""
+    labelled: Mapping[str, tuple[ObservedJob, ...]]
+    """The jobs with our labels, by lineage."""
 
     def overdue(self, job: ObservedJob, creation: Creation | None) -> bool:
         """Say whether a job has not got on for longer than its policy has patience."""
@@ -57,6 +59,9 @@ def look(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta)
     """Bring the lock up to date with the world and put both beside what is desired."""
     ledger = note_pointers(graph, learn(graph, lock, observed, settle), observed)
     recorded = {key: (address, creation) for address, key, creation in lock.creations()}
+    labelled: dict[str, tuple[ObservedJob, ...]] = {}
+    for (lineage, _), jobs in observed.owned(graph.target.owner).items():
+        labelled[lineage] = (*labelled.get(lineage, ()), *jobs)
     return View(
         graph=graph,
         before=lock,
@@ -64,6 +69,7 @@ def look(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta)
         observed=observed,
         recorded=recorded,
         settle=settle,
+        labelled=labelled,
     )
 
 
@@ -84,3 +90,16 @@ def ended(view: View) -> Iterator[str]:
             state = before[1].state if before is not None else None
             if state is None or not state.terminal:
                 yield key
+
+
+def stranger(view: View, job: DesiredJob) -> ObservedJob | None:
+    """A job with the labels of a desired one that is no creation of ours: its settings differ."""
+    known = {
+        creation.attempt
+        for creation in view.ledger.at(str(job.address)).creations.values()
+        if creation.lineage == job.lineage and creation.job is not None
+    }
+    for there in view.labelled.get(job.lineage, ()):
+        if there.ownership is not None and there.ownership.attempt not in known:
+            return there
+    return None

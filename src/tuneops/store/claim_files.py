@@ -51,7 +51,8 @@ class FileClaims:
                 return None
             generation = str(int(expected or "0") + 1)
             value = {**json.loads(claim_record.dump(claim)), "generation": generation}
-            files.write(path, json.dumps(value, indent=2, sort_keys=True).encode() + b"\n")
+            text = json.dumps(value, indent=2, sort_keys=True)
+            files.write(path, text.encode() + b"\n", private=True)
             return generation
 
     def _path(self, key: str) -> Path:

@@ -44,12 +44,13 @@ def read(path: Path) -> bytes | None:
         os.close(descriptor)
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes, *, private: bool = False) -> None:
     """Replace a file in one step: a reader sees the old bytes or the new, after a crash too.
 
-    DiskError when that cannot be done; the old file is then untouched.
+    What is private only its owner may read. DiskError when that cannot be done; the old file is
+    then untouched.
     """
-    write_blocks(path, (content,))
+    write_blocks(path, (content,), private=private)
 
 
 class ExistsError(DiskError):
@@ -59,7 +60,9 @@ class ExistsError(DiskError):
         super().__init__(f"`{path}` exists", help="name another file, or add `--force`")
 
 
-def write_blocks(path: Path, blocks: Iterable[bytes], *, replace: bool = True) -> None:
+def write_blocks(
+    path: Path, blocks: Iterable[bytes], *, replace: bool = True, private: bool = False
+) -> None:
     """Write a file as `write` does, a block at a time; what the blocks raise leaves no trace.
 
     ExistsError when it is there and is not to be replaced.
@@ -75,7 +78,7 @@ def write_blocks(path: Path, blocks: Iterable[bytes], *, replace: bool = True) -
             for block in blocks:
                 file.write(block)
             file.flush()
-            os.fchmod(descriptor, 0o644)
+            os.fchmod(descriptor, 0o600 if private else 0o644)
             os.fsync(descriptor)
         if replace:
             temporary.replace(path)

@@ -25,7 +25,7 @@ def write_plan(path: Path, document: dict[str, Any], plan: Plan) -> None:
     for name in ("cancels", "late"):
         approval[name] = sorted(approval[name])
     content = {**document, "approval": approval}
-    files.write(path, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
+    files.write(path, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode(), private=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,3 +171,11 @@ def test_a_disk_that_cannot_sync_is_an_error(
     with pytest.raises(DiskError, match="Input/output"):
         files.append(path, b"line")
     assert path.read_bytes().startswith(b"old")
+
+
+def test_what_is_private_only_its_owner_reads(tmp_path: Path) -> None:
+    files.write(tmp_path / "plan", b"", private=True)
+    files.write(tmp_path / "lock", b"")
+    files.append(tmp_path / "journal", b"\n")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"plan": 0o600, "lock": 0o644, "journal": 0o600}

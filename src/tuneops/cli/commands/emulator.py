@@ -329,6 +329,7 @@ def _forget(project: "Project") -> str | None:
     target = project.declaration.target
     journal = Journal(project.state, target.environment)
     journal.clear()
-    shutil.rmtree(project.state / "claims" / target.environment, ignore_errors=True)
+    for name in (target.environment, f"{target.environment}.served"):
+        shutil.rmtree(project.state / "claims" / name, ignore_errors=True)
     lock = LockFile(project.root, target, journal)
     return lock.shown if lock.exists else None
