@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit lint types contracts workflows soak people side-by-side format clean
+.PHONY: help setup demo test check unit lint types contracts workflows soak people side-by-side bench large fuzz format clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,15 @@ people: $(READY) ## Anything that people do, in any order, for hours
 
 side-by-side: $(READY) ## The same accidents, with terraform (if there is one) and with tuneops
 	@$(BIN)/python -m tests.side_by_side
+
+bench: $(READY) ## The dataset checks beside their peers: MEGABYTES (100), RUNS (5)
+	@MEGABYTES=$(or $(MEGABYTES),100) RUNS=$(or $(RUNS),5) $(BIN)/python -m tests.bench.datasets
+
+large: $(READY) ## A dataset of 1 GB in little memory (minutes)
+	$(BIN)/python -m pytest tests/bench/large.py
+
+fuzz: $(READY) ## The laws of datasets, two hundred times as often
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/properties/test_dataset_laws.py
 
 format: $(READY) ## Put the code into form
 	$(BIN)/ruff check --fix .

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -34,21 +35,41 @@ class Digest:
         return Evidence(md5=self.md5, sha256=self.sha256)
 
 
+class Digester:
+    """Checksums of blocks that pass by, on their way to whoever looks at them, too."""
+
+    def __init__(self) -> None:
+        self._size = self._crc32c = self._ends = 0
+        self._last = b"\n"
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha256 = hashlib.sha256()
+
+    def over(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same blocks."""
+        for block in blocks:
+            self._size += len(block)
+            self._crc32c = google_crc32c.extend(self._crc32c, block)
+            self._md5.update(block)
+            self._sha256.update(block)
+            self._ends += block.count(b"\n")
+            self._last = block[-1:]
+            yield block
+
+    @property
+    def digest(self) -> Digest:
+        """What has passed."""
+        return Digest(
+            size=self._size,
+            crc32c=base64.b64encode(self._crc32c.to_bytes(4, "big")).decode(),
+            md5=base64.b64encode(self._md5.digest()).decode(),
+            sha256=self._sha256.hexdigest(),
+            lines=self._ends + (self._last != b"\n"),
+        )
+
+
 def digest(stream: BinaryIO) -> Digest:
     """Read a stream to its end, once, a block at a time."""
-    size, crc32c, ends, last = 0, 0, 0, b"\n"
-    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    while block := stream.read(_BLOCK):
-        size += len(block)
-        crc32c = google_crc32c.extend(crc32c, block)
-        md5.update(block)
-        sha256.update(block)
-        ends += block.count(b"\n")
-        last = block[-1:]
-    return Digest(
-        size=size,
-        crc32c=base64.b64encode(crc32c.to_bytes(4, "big")).decode(),
-        md5=base64.b64encode(md5.digest()).decode(),
-        sha256=sha256.hexdigest(),
-        lines=ends + (last != b"\n"),
-    )
+    digester = Digester()
+    for _ in digester.over(iter(lambda: stream.read(_BLOCK), b"")):
+        pass
+    return digester.digest

@@ -2,15 +2,17 @@
 
 import multiprocessing
 import os
+import signal
 import stat
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import BinaryIO
 
 from tuneops.core.recipe import Method
 from tuneops.datasets.checks import Checked, judge
 from tuneops.datasets.limits import Limits
+from tuneops.datasets.repeats import SHARES
 from tuneops.datasets.scan import Scan
 from tuneops.diagnostics import Diagnostic, SourceRef
 from tuneops.errors import InputError
@@ -21,6 +23,9 @@ BLOCK = 1 << 16
 WORTH_TWO = 64 << 20
 """A file of so many bytes is read by two processes, where there are two processors."""
 
+
+_FORK = multiprocessing.get_context("fork")
+"""Forked, both processes hash lines alike, which they must."""
 
 HEAD = 1 << 20
 """So many bytes, to the end of a line, are the head of a file."""
@@ -74,25 +79,52 @@ def scan_file(path: Path, *, name: str, scan: Scan) -> Scan:
     """Let a scan read a whole file, with two processes where that is worth it."""
     with open_file(path, name) as stream:
         size = os.fstat(stream.fileno()).st_size
-        if size < WORTH_TWO or (os.cpu_count() or 1) < 2:
-            scan.read(blocks(stream))
-            return scan
-        middle = _line_start(stream, size // 2)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
-        rest = Scan(method=scan.method, limits=scan.limits, measured=scan.sizes is not None)
-        later = pool.submit(_read_from, path, middle, rest)
-        with open_file(path, name) as stream:
+        if size >= WORTH_TWO and (os.cpu_count() or 1) > 1:
+            middle = _line_start(stream, size // 2)
+            again = _like(scan)
+            try:
+                return _scan_halves(path, middle, scan)
+            except (EOFError, OSError):  # the other process did not make it
+                scan = again
+            stream.seek(0)
+        scan.read(blocks(stream))
+    return scan
+
+
+def _like(scan: Scan) -> Scan:
+    return Scan(method=scan.method, limits=scan.limits, measured=scan.sizes is not None)
+
+
+def _scan_halves(path: Path, middle: int, scan: Scan) -> Scan:
+    here, there = _FORK.Pipe(duplex=False)
+    reader = _FORK.Process(target=_read_rest, args=(there, path, middle, _like(scan)), daemon=True)
+    reader.start()
+    there.close()
+    try:
+        with open_file(path) as stream:
             scan.read(blocks(stream, middle))
         if scan.format is None:
-            scan.join(later.result())
+            scan.join(here.recv())
+            for number in range(SHARES):
+                scan.repeats.take(number, here.recv_bytes())
+    finally:
+        reader.terminate()
+        reader.join()
+        here.close()
     return scan
 
 
-def _read_from(path: Path, start: int, scan: Scan) -> Scan:
+def _read_rest(there: Connection, path: Path, middle: int, scan: Scan) -> None:
+    """Read from a place on, in a process of its own, and send what was found, piece by piece."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     with open_file(path) as stream:
-        stream.seek(start)
+        stream.seek(middle)
         scan.read(blocks(stream), start=False)
-    return scan
+    shares = scan.repeats.release()
+    there.send(scan)
+    for share in shares:
+        there.send_bytes(share)
 
 
 def _line_start(stream: BinaryIO, near: int) -> int:

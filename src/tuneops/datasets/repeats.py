@@ -3,7 +3,9 @@
 from array import array
 from collections.abc import Iterable
 
-_SHARES = 64
+SHARES = 64
+"""Hashes are kept by their last bits, so that only some are looked at together."""
+
 _REMEMBERED = 100_000
 
 
@@ -15,7 +17,7 @@ class Repeats:
     """
 
     def __init__(self) -> None:
-        self._shares = [array("q") for _ in range(_SHARES)]
+        self._shares = [array("q") for _ in range(SHARES)]
         self._first: dict[int, int] = {}
         self.places: list[tuple[int, int]] = []
         """The first lines that repeat one of the first 100,000, and the lines that they repeat."""
@@ -27,7 +29,7 @@ class Repeats:
         """Take note of lines that follow each other, the first of which has this number."""
         shares, first = self._shares, self._first
         for found in map(hash, lines):
-            shares[found & (_SHARES - 1)].append(found)
+            shares[found & (SHARES - 1)].append(found)
             before = first.get(found)
             if before is not None:
                 if len(self.places) < 3:
@@ -43,6 +45,15 @@ class Repeats:
         for number, before in later.places:
             if len(self.places) < 3:
                 self.places.append((number + lines, before + lines))
+
+    def release(self) -> "list[array[int]]":
+        """The hashes, share by share, which are then no longer held here."""
+        shares, self._shares = self._shares, [array("q") for _ in range(SHARES)]
+        return shares
+
+    def take(self, number: int, share: bytes) -> None:
+        """Hold a share again that was released."""
+        self._shares[number].frombytes(share)
 
     def count(self) -> int:
         """How many lines repeat another."""

@@ -99,6 +99,9 @@ class Scan:
         self.letters = [mine + more for mine, more in zip(self.letters, later.letters, strict=True)]
         self.media += later.media
         self.video += later.video
+        for mine, more in ((self.sizes, later.sizes), (self.turns, later.turns)):
+            if mine is not None and more is not None:
+                mine.extend(more)
 
     @property
     def tokens(self) -> Tokens:
