@@ -53,7 +53,7 @@ def weigh(example: Mapping[str, Any], method: Method) -> Weight:
             for entry in _list(example.get("completions"))
             if isinstance(entry, dict)
         ]
-        own = _added(prompt, max(answers, key=likely, default=(0, 0, 0, 0)))
+        own = max((_added(prompt, answer) for answer in answers), key=likely, default=prompt)
         billed = _added(prompt, prompt, *answers)
     weight = Weight(billed=billed, own=own, turns=len(contents))
     _add_media(weight, example)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.dataset_cases import GOOD, MODEL, PAIR, USER, file, turn
+from tests.support.dataset_cases import GOOD, MODEL, PAIR, USER, answer, file, turn
 from tuneops.catalog.models import table
 from tuneops.core.recipe import Method
 from tuneops.datasets import files
@@ -14,8 +14,10 @@ from tuneops.datasets.digest import Digester, digest
 from tuneops.datasets.distribution import distribution
 from tuneops.datasets.files import blocks, check_file, check_head, open_file, scan_file
 from tuneops.datasets.limits import ANY, Limit, Limits, limits_of
+from tuneops.datasets.plain import measure_preference
 from tuneops.datasets.scan import Scan
 from tuneops.datasets.tokens import Tokens, letters, likely, media_tokens, span
+from tuneops.datasets.weights import weigh
 from tuneops.diagnostics import Severity
 
 
@@ -247,3 +249,12 @@ def test_a_difference_is_by_what_examples_say() -> None:
     swapped = {**PAIR, "completions": [*reversed(PAIR["completions"])]}
     pairs = compare([lines(PAIR)], [lines(swapped)], Method.PREFERENCE)
     assert (pairs.changed, pairs.added) == (1, 0)
+
+
+def test_a_pair_is_as_long_as_its_longer_answer_rounded_once() -> None:
+    one, two = turn("model", "a" * 29), turn("model", "a" * 20 + "𐀀𐀀")
+    pair = {"contents": [turn("user", "0")], "completions": [answer(1, one), answer(0, two)]}
+    weight = weigh(pair, Method.PREFERENCE)
+    found = measure_preference(lines(pair).rstrip())
+    assert found == (weight.billed, weight.tokens, weight.turns)
+    assert weight.tokens == 9, "1 + 20 letters at 0.25, two at 1.5, rounded up"
