@@ -10,15 +10,25 @@ from tests.support.builders import NOON, SETTLE, a_declared, a_graph, pins_of
 from tests.support.profiles import effort
 from tests.support.strategies import declarations, edits, histories, policies, troubles
 from tests.support.world import Runner, SimWorld
-from tuneops.core.desired import Declaration, DesiredGraph, ParentRef, desire
+from tuneops.core.advice import advise
+from tuneops.core.desired import (
+    Declaration,
+    DesiredGraph,
+    ParentRef,
+    desire,
+)
 from tuneops.core.ledger import learn
 from tuneops.core.lock import Lock
 from tuneops.core.observed import Observed
 from tuneops.core.plan import Action, Plan
 from tuneops.core.planner import make_plan
+from tuneops.core.policy import Acceptance
 from tuneops.core.view import look
+from tuneops.diagnostics import SourceRef
 from tuneops.engine.observe import observe
 from tuneops.store.lockfile import dump
+
+WHERE = SourceRef(path="specs/jobs.yaml", line=1, column=1)
 
 
 def _graph(declaration: Declaration) -> DesiredGraph:
@@ -154,6 +164,43 @@ def test_a_rename_is_free_at_any_time(declaration: Declaration, seed: int, round
     runner.check_everything()
     lock = runner.disk.load()
     assert set(lock.jobs) <= {str(job.address) for job in runner.graph.jobs}
+
+
+@effort(40)
+@given(declaration=declarations(), data=st.data(), **LIVES)
+def test_accepting_what_a_parent_was_spares_all_that_descends_from_it(
+    declaration: Declaration, data: st.DataObject, seed: int, rounds: int
+) -> None:
+    runner = Runner(SimWorld(seed), _graph(declaration))
+    runner.unattended()
+    before = {str(job.address): job for job in runner.graph.jobs}
+    done = runner.disk.load()
+    changed = data.draw(st.sampled_from(declaration.jobs))
+    jobs, parents = [], {}
+    for job in declaration.jobs:
+        if job is changed:
+            job = replace(job, nonce="again")
+        source = job.source
+        if isinstance(source, ParentRef) and source.address == changed.address:
+            result = done.jobs[str(source.address)].result
+            if result is None or result.model is None:
+                return
+            job = replace(
+                job, accept=Acceptance(model=result.model, reason="", until=None, where=WHERE)
+            )
+            parents[job.address] = before[str(source.address)].lineage
+        jobs.append(job)
+    edited = replace(declaration, jobs=tuple(jobs))
+    runner.graph = desire(edited, replace(pins_of(edited), parents=parents))
+    assert {change.address for change in runner.plan().buys} <= {str(changed.address)}
+    without = _graph(replace(edited, jobs=tuple(replace(job, accept=None) for job in jobs)))
+    lock, seen = _seen(runner)
+    view = look(without, lock, seen, SETTLE)
+    plan = make_plan(view)
+    for advice in advise(view, plan, make_plan):
+        assert set(advice.buys) == {str(changed.address)}
+    runner.unattended()
+    runner.check_settled()
 
 
 @effort(40)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.builders import a_chain, a_declared, a_graph, a_target
 from tests.support.world import Crash, Fault, Rules, Runner, SimWorld
-from tuneops.core.desired import Policy, Retry
+from tuneops.core.policy import Policy, Retry
 
 TREE = (
     *a_chain("seed", "week"),

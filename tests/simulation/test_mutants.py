@@ -32,10 +32,10 @@ from tuneops.core.creation import (
     Remember,
     SwapClaim,
 )
-from tuneops.core.desired import Policy, Retry
 from tuneops.core.lock import Lock, LockedJob
 from tuneops.core.observed import JobState
 from tuneops.core.plan import Action, Approval, Change, Reason
+from tuneops.core.policy import Policy, Retry
 from tuneops.engine import execute, observe
 from tuneops.engine import reconcile as engine
 from tuneops.engine.ports import Listing
@@ -426,7 +426,7 @@ def the_lock_chooses_between_twins(patch: Patch) -> None:
         "updated",
         lambda entry, job: right(entry, job) if entry.job in (None, job.name) else entry,
     )
-    patch.setattr(ledger, "_renamed", lambda entry, _: entry)
+    patch.setattr(ledger, "renamed", lambda entry, _: entry)
 
 
 def unlisted_jobs_are_not_asked_for(patch: Patch) -> None:

@@ -7,8 +7,9 @@ from tests.support.builders import a_chain, a_declaration, pins_of
 from tests.support.profiles import effort
 from tests.support.strategies import histories, policies, troubles
 from tests.support.world import Crash, Rules, Runner, SimWorld
-from tuneops.core.desired import Declaration, DesiredGraph, Policy, Retry, desire
+from tuneops.core.desired import Declaration, DesiredGraph, desire
 from tuneops.core.plan import Approval
+from tuneops.core.policy import Policy, Retry
 from tuneops.errors import Unavailable
 
 

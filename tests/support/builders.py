@@ -20,13 +20,12 @@ from tuneops.core.desired import (
     ParentRef,
     Pinned,
     Pins,
-    Policy,
     Target,
     desire,
 )
+from tuneops.core.entry import evidence_of
 from tuneops.core.fingerprint import creation_key
 from tuneops.core.labels import Note, describe
-from tuneops.core.ledger import evidence_of
 from tuneops.core.lock import Cause, Creation, Lock
 from tuneops.core.observed import (
     Checkpoint,
@@ -38,6 +37,7 @@ from tuneops.core.observed import (
     ObservedJob,
     Ownership,
 )
+from tuneops.core.policy import Policy
 from tuneops.core.recipe import (
     BaseModel,
     CheckpointRule,

@@ -3,7 +3,9 @@
 `python -m tests.support.scenario` writes the lower halves again; read the difference.
 
     was | specs     `bot/week data=b after=bot/seed checkpoint=epoch:2 retry=1 suspended …`,
-                    `supersede=finish remove=cancel queued=24h accept-partial protect`
+                    `supersede=finish remove=cancel queued=24h accept-partial protect`,
+                    `was=robot/week accept=2:-1d` (the version of model 2, until yesterday),
+                    `data=new~old` (the bytes of `old` under another name)
     lock            `bot/week week@was 2 SUCCEEDED attempt=1 asked=20m by-us retired …`
     seen            `bot/week week@was 2 RUNNING age=30h still=25h …`, `missing 2`,
                     `gone model 2`, `object b moved`, `object b gone`
@@ -25,9 +27,9 @@ from tests.support.builders import (
     NOON,
     SETTLE,
     a_creation,
+    a_declaration,
     a_declared,
     a_failure,
-    a_graph,
     a_key,
     a_lock,
     a_target,
@@ -35,14 +37,23 @@ from tests.support.builders import (
     an_observed_job,
     job_name,
     model_name,
+    pins_of,
     some_checkpoints,
 )
-from tuneops.core.desired import DeclaredJob, DesiredGraph, DesiredJob, Policy, Retry, Timeout
+from tuneops.core.address import Address
+from tuneops.core.advice import advise
+from tuneops.core.desired import (
+    DeclaredJob,
+    DesiredGraph,
+    DesiredJob,
+    desire,
+)
 from tuneops.core.labels import policy_words
 from tuneops.core.lock import Creation, Lock
 from tuneops.core.observed import JobState, Observed, ObservedJob, SeenObject
-from tuneops.core.plan import Action, Change
+from tuneops.core.plan import Action, Change, Way
 from tuneops.core.planner import make_plan
+from tuneops.core.policy import Acceptance, Policy, Retry, Timeout
 from tuneops.core.recipe import (
     AtEpoch,
     AtStep,
@@ -53,6 +64,7 @@ from tuneops.core.recipe import (
 )
 from tuneops.core.steps import CancelJob, ready_steps
 from tuneops.core.view import look
+from tuneops.diagnostics import SourceRef
 
 FOLDER = Path(__file__).parent.parent / "scenarios"
 
@@ -132,7 +144,7 @@ def _declared(words: list[str]) -> DeclaredJob:
     )
     for flag in ("accept-partial", "protect"):
         options.pop(flag, None)
-    data = options.pop("data", address.rpartition("/")[2])
+    data = options.pop("data", address.rpartition("/")[2]).partition("~")[0]
     job = a_declared(
         address,
         after=options.pop("after", None),
@@ -142,18 +154,46 @@ def _declared(words: list[str]) -> DeclaredJob:
         nonce=options.pop("nonce", None),
         suspended="suspended" in options,
         policy=policy,
+        moved_from=Address.parse(options.pop("was")) if "was" in options else None,
+        accept=_accepted(options),
     )
     options.pop("suspended", None)
     assert not options, options
     return job
 
 
-def _graph(story: Story, section: str) -> DesiredGraph:
+def _accepted(options: dict[str, str]) -> Acceptance | None:
+    """`accept=2` or `accept=2:-1d`: the version of model 2, and how far its date is from now."""
+    number, _, until = options.pop("accept", "").partition(":")
+    if not number:
+        return None
+    days = timedelta(days=int(until.removesuffix("d"))) if until else None
+    return Acceptance(
+        model=model_name(int(number)),
+        reason="good enough",
+        until=NOON + days if days is not None else None,
+        where=SourceRef(path="specs/jobs.yaml", line=1, column=1),
+    )
+
+
+def _graph(story: Story, section: str, lock: Lock | None = None) -> DesiredGraph:
     jobs = [_declared(words) for words in story.sections.get(section, [])]
+    accepted = {
+        job.address: creation.lineage
+        for job in jobs
+        for _, _, creation in (lock.creations() if lock else ())
+        if job.accept and creation.model and job.accept.covers(creation.model)
+    }
     target = a_target(concurrent_jobs=story.slots)
     if not jobs:
         return DesiredGraph(target, ())
-    return a_graph(*jobs, target=target)
+    contents = {}
+    for words in story.sections.get(section, []):
+        name, _, content = _options(words[1:]).get("data", "").partition("~")
+        if content:
+            contents[f"gs://data/{name}"] = f"gs://data/{content}"
+    declaration = a_declaration(*jobs, target=target)
+    return desire(declaration, replace(pins_of(declaration, contents), parents=accepted))
 
 
 def _minutes(text: str) -> timedelta:
@@ -319,10 +359,15 @@ def _tell(text: str) -> Iterator[str]:
     story = _read(text)
     cast = _Cast(story)
     lock = _lock(story, cast)
+    cast.specs = _graph(story, "specs", lock)
     view = look(cast.specs, lock, _seen(story, cast, lock), SETTLE)
     plan = make_plan(view)
     for change in plan.changes:
         yield _line(change)
+    for advice in advise(view, plan, make_plan):
+        target = _short(advice.target) if advice.way is Way.ACCEPT_PARENT else advice.target
+        spares = " ".join(advice.spares)
+        yield f"advice: {advice.address} {advice.way.value} {target} spares {spares}"
     for drift in plan.drift:
         yield f"~ {drift.address:<12}  {drift.kind.value}"
     for step in ready_steps(plan, view):

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from tests.support.builders import a_dataset, a_declaration, a_declared
 from tests.support.world import Rules
-from tuneops.core.desired import Declaration, DeclaredJob, Metadata, Policy, Retry, Timeout
+from tuneops.core.desired import Declaration, DeclaredJob, Metadata
 from tuneops.core.lock import Creation
 from tuneops.core.observed import Checkpoint, Failure, JobState
+from tuneops.core.policy import Policy, Retry, Timeout
 from tuneops.core.recipe import (
     AtEpoch,
     AtStep,
@@ -165,9 +166,15 @@ IMMATERIAL: dict[str, Callable[[DeclaredJob], DeclaredJob]] = {
 """Edits that never make another training."""
 
 
+def _renamed(job: DeclaredJob) -> DeclaredJob:
+    """The job under a name that no other has, which says where it was before."""
+    address = replace(job.address, stage=f"{job.address.stage}x")
+    return replace(job, address=address, moved_from=job.address)
+
+
 @st.composite
 def edits(draw: st.DrawFn, declaration: Declaration) -> Declaration:
-    """The declaration with one job or its policy changed, or one leaf removed."""
+    """The declaration with one job or its policy changed, or one leaf removed or renamed."""
     jobs = list(declaration.jobs)
     place = draw(st.integers(0, len(jobs) - 1))
     parents = {str(job.source.address) for job in jobs if hasattr(job.source, "address")}
@@ -176,6 +183,8 @@ def edits(draw: st.DrawFn, declaration: Declaration) -> Declaration:
         del jobs[place]
     elif draw(st.integers(0, 3)) == 0:
         jobs[place] = replace(jobs[place], policy=draw(policies))
+    elif leaf and draw(st.integers(0, 3)) == 0:
+        jobs[place] = _new_data(_renamed(jobs[place]))
     else:
         jobs[place] = MATERIAL[draw(st.sampled_from(["data", "epochs", "nonce"]))](jobs[place])
     return replace(declaration, jobs=tuple(jobs))

@@ -16,11 +16,12 @@ from tests.support.builders import NOON, SETTLE, a_chain, a_graph
 from tests.support.world import Crash, Disk, Rules, Runner, SimWorld
 from tuneops.core.claim import Claim
 from tuneops.core.creation import Made, Refusal
-from tuneops.core.desired import DesiredGraph, Policy, Retry
+from tuneops.core.desired import DesiredGraph
 from tuneops.core.labels import read_labels
 from tuneops.core.lock import Cause, Lock
 from tuneops.core.observed import INFRASTRUCTURE_CODES, JobState, ObservedJob, Ownership
 from tuneops.core.plan import Approval
+from tuneops.core.policy import Policy, Retry
 from tuneops.core.request import JobRequest
 from tuneops.engine.ports import Listing
 from tuneops.engine.reconcile import Terms, Tick

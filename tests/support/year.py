@@ -14,11 +14,12 @@ from tests.support.builders import PLAIN, SETTLE, a_dataset, a_declared, a_graph
 from tests.support.swarm import QuickDisk
 from tests.support.world import Crash, Rules, Runner, SimJob, SimWorld
 from tuneops.core.address import Address
-from tuneops.core.desired import DeclaredJob, DesiredGraph, ParentRef, Policy, Retry
+from tuneops.core.desired import DeclaredJob, DesiredGraph, ParentRef
 from tuneops.core.labels import read_labels, read_note
 from tuneops.core.lock import Cause
 from tuneops.core.observed import INFRASTRUCTURE_CODES, JobState, ObservedJob, Ownership
 from tuneops.core.plan import Action, Approval
+from tuneops.core.policy import Policy, Retry
 from tuneops.core.provenance import trace
 from tuneops.core.rebuild import rebuild
 from tuneops.core.request import JobRequest

@@ -34,7 +34,7 @@ def refuse_renamed(project: Project, target: Target) -> None:
     """
     for path in sorted(lock_path(project.root, "x").parent.glob("tuneops.*.lock.json")):
         name = path.name.removeprefix("tuneops.").removesuffix(".lock.json")
-        if name in project.resolution.environments:
+        if name in (*project.resolution.environments, *target.formerly.environment):
             continue
         shown = path.relative_to(project.root).as_posix()
         gone = parse(files.read(path) or b"", shown)
@@ -48,8 +48,8 @@ def refuse_renamed(project: Project, target: Target) -> None:
                         f"has the jobs of `{name}`, which no spec declares any more",
                         where=SourceRef(path=shown, line=1, column=1),
                         notes=("under another name, everything would be trained again",),
-                        help=f"call the environment `{name}` again; or remove `{shown}` to begin "
-                        "anew",
+                        help=f"say `formerly: [{name}]` in the environment, or call it `{name}` "
+                        f"again; or remove `{shown}` to begin anew",
                     ),
                 )
             )

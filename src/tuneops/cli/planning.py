@@ -10,6 +10,7 @@ from tuneops.cli.checking import refuse_bad_data
 from tuneops.cli.options import Options
 from tuneops.cli.project import open_project
 from tuneops.cli.session import Session, connect
+from tuneops.core.advice import advise
 from tuneops.core.plan import Plan
 from tuneops.core.planner import make_plan
 from tuneops.costs.amounts import spell
@@ -37,6 +38,7 @@ def plan(
         refuse_bad_data(session)
         view = survey(session.graph, session.world, session.settle)
         made = make_plan(view)
+        made = replace(made, advice=advise(view, made, make_plan))
         bill = appraise(made, view, session.world.known(made, view))
         if out is not None:
             write_plan(out, plan_json(made, session.header, bill), made)

@@ -23,6 +23,8 @@ class Order:
     address: str
     key: str
     owner: str
+    owners: frozenset[str] = frozenset()
+    """The marks of all jobs of ours, where there are old names besides `owner`."""
     creation: Creation
     request: JobRequest
     datasets: tuple[Pinned, ...]

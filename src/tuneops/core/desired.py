@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
 from tuneops.core.address import Address
 from tuneops.core.fingerprint import lineage
+from tuneops.core.policy import Acceptance, Policy
 from tuneops.core.recipe import (
     SPELLING,
     BaseModel,
@@ -31,6 +31,14 @@ WriteBack = Literal["file", "commit", "branch", "artifact"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Formerly:
+    """Names that workspace and environment had before, the oldest first."""
+
+    workspace: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Where specs are made real: one environment of one workspace."""
 
@@ -49,44 +57,27 @@ class Target:
     rules: Rules = field(default_factory=Rules)
     """What may not be bought, or not now."""
 
+    formerly: Formerly = Formerly()
+
     @property
     def owner(self) -> str:
         """The ownership mark on every job."""
         return f"{self.workspace}--{self.environment}"
 
+    @property
+    def owners(self) -> frozenset[str]:
+        """The marks of all jobs of ours: this one, and those under old names."""
+        return frozenset(
+            f"{workspace}--{environment}"
+            for workspace in (self.workspace, *self.formerly.workspace)
+            for environment in (self.environment, *self.formerly.environment)
+        )
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
-    """A bounded, declared retry: `limit` additional tries after a failure of the service's own."""
-
-    __pydantic_config__ = SPELLING
-    limit: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeout:
-    """After how long a job that does not get on is a person's matter; None is never."""
-
-    __pydantic_config__ = SPELLING
-    queued: timedelta | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What to do in the events that no spec describes; stored with each creation.
-
-    What is None is not said, and then it is as ever: no, or never.
-    """
-
-    __pydantic_config__ = SPELLING
-    retry: Retry = Retry()
-    on_supersede: Literal["cancel", "finish"] = "cancel"
-    on_remove: Literal["retain", "cancel"] = "retain"
-    accept_partial: bool | None = None
-    """Whether a version that an unsuccessful job left counts as its result."""
-    protect: bool | None = None
-    """Whether the removal of the spec must leave everything as it is."""
-    timeout: Timeout | None = None
+    @property
+    def origin(self) -> str:
+        """The owner that creation keys are made for: the oldest, since a rename buys nothing."""
+        workspace = (*self.formerly.workspace, self.workspace)[0]
+        return f"{workspace}--{(*self.formerly.environment, self.environment)[0]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +197,9 @@ class DeclaredJob:
     adopt: Adoption | None = None
     retune: bool = False
     """Whether other bytes behind the training URI are a cause to train again."""
+    accept: Acceptance | None = None
+    moved_from: Address | None = None
+    """The address that this job had before."""
     evaluation_config: Mapping[str, Any] | None = None
     """The service's own JSON. Of no lineage: what is measured changes nothing that is trained."""
     gate: Gate | None = None
@@ -244,6 +238,8 @@ class Pins:
 
     datasets: Mapping[tuple[Address, str], Pinned]
     models: Mapping[Address, Pretuned] = field(default_factory=dict)
+    parents: Mapping[Address, str] = field(default_factory=dict)
+    """The lineages of the versions that children accept in place of their parents' own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +261,8 @@ class DesiredJob:
     policy: Policy
     where: SourceRef
     adopt: Adoption | None = None
+    accept: Acceptance | None = None
+    moved_from: Address | None = None
     evaluation_config: Mapping[str, Any] | None = None
     gate: Gate | None = None
 
@@ -294,6 +292,20 @@ class DesiredGraph:
     def find_text(self, address: str) -> DesiredJob | None:
         """The job of an address as the lock writes it, or None."""
         return self._index.get(Address.parse(address))
+
+    def deviation(self, job: DesiredJob) -> Acceptance | None:
+        """What a job accepts in place of its parent's own training, if that is another one."""
+        source = job.recipe.source
+        if job.accept is None or not isinstance(source, Upstream):
+            return None
+        parent = self._index[Address.parse(source.from_)]
+        return job.accept if parent.lineage != source.lineage else None
+
+    def accepted(self) -> Iterator[str]:
+        """The lineages that are accepted in place of those that the specs ask for."""
+        for job in self.jobs:
+            if self.deviation(job) and isinstance(job.recipe.source, Upstream):
+                yield job.recipe.source.lineage
 
     def ancestors(self, job: DesiredJob) -> Iterator[DesiredJob]:
         """The jobs that this one descends from, nearest first."""
@@ -327,7 +339,7 @@ def _desire(
     if isinstance(job.source, ParentRef):
         source = Upstream(
             from_=str(job.source.address),
-            lineage=done[job.source.address].lineage,
+            lineage=pins.parents.get(job.address) or done[job.source.address].lineage,
             checkpoint=job.source.checkpoint,
         )
     elif isinstance(job.source, ModelRef):
@@ -359,6 +371,8 @@ def _desire(
         policy=job.policy,
         where=job.where,
         adopt=job.adopt,
+        accept=job.accept,
+        moved_from=job.moved_from,
         evaluation_config=job.evaluation_config,
         gate=job.gate,
     )

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
+from tuneops.core.desired import DesiredJob
 from tuneops.core.ledger import survivor
 from tuneops.core.lock import Creation
 from tuneops.core.match import made_by
-from tuneops.core.observed import JobState, ObservedJob
+from tuneops.core.observed import JobState, ObservedJob, Ownership
 from tuneops.core.plan import Action, Change, Reason
+from tuneops.core.recipe import Recipe
 from tuneops.core.view import View
 
 
@@ -23,10 +25,10 @@ def excess(view: View) -> Iterator[Change]:
         for creation in (entry[2] for entry in recorded.values())
         if creation.lineage in wanted
     }
-    owner = view.graph.target.owner
+    owners = view.graph.target.owners
     for job in sorted(view.observed.jobs.values(), key=lambda job: job.seniority):
         ownership = job.ownership
-        if ownership is None or ownership.owner != owner or job.state.terminal:
+        if ownership is None or ownership.owner not in owners or job.state.terminal:
             continue
         if job.name in bound:
             continue
@@ -54,8 +56,9 @@ def _old_intents(view: View, wanted: Mapping[str, str]) -> Iterator[Change]:
 def _duplicate(view: View, job: ObservedJob, address: str) -> Change:
     desired = view.graph.find_text(address)
     assert desired is not None and job.ownership is not None
-    twins = view.observed.owned(job.ownership.owner)[job.ownership.lineage, job.ownership.attempt]
-    known = job.name not in view.observed.strangers and made_by(desired.recipe, job)
+    mark = job.ownership
+    twins = view.observed.owned(*view.graph.target.owners)[mark.lineage, mark.attempt]
+    known = job.name not in view.observed.strangers and made_by(_recorded(view, mark, desired), job)
     surplus = survivor(twins).name != job.name and known
     return _job_line(
         address,
@@ -63,6 +66,14 @@ def _duplicate(view: View, job: ObservedJob, address: str) -> Change:
         Action.CANCEL if surplus else Action.HOLD,
         Reason.DUPLICATE if surplus else Reason.NOT_KNOWN_HERE,
     )
+
+
+def _recorded(view: View, mark: Ownership, desired: DesiredJob) -> Recipe:
+    """The recipe that a job was made for: its data may have had another name than it has now."""
+    for creation in view.ledger.at(str(desired.address)).creations.values():
+        if (creation.lineage, creation.attempt) == (mark.lineage, mark.attempt):
+            return creation.recipe
+    return desired.recipe
 
 
 def _stray(view: View, job: ObservedJob, entry: tuple[str, str, Creation] | None) -> Change:

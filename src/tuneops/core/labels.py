@@ -12,8 +12,8 @@ from datetime import timedelta
 from typing import Any
 
 from tuneops.core.address import Address
-from tuneops.core.desired import Policy, Retry, Timeout
 from tuneops.core.observed import Ownership
+from tuneops.core.policy import Policy, Retry, Timeout
 from tuneops.core.recipe import Evidence
 
 _ATTEMPT = re.compile(r"a([0-9]{4,})-([a-z2-7]{26})")

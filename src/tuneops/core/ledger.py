@@ -6,23 +6,17 @@ Pure bookkeeping: it never decides that something should be bought or stopped.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 from tuneops.core.checkpoints import choose, chosen
-from tuneops.core.desired import DesiredGraph, DesiredJob
+from tuneops.core.desired import DesiredGraph
+from tuneops.core.entry import evidence_of, found, refusal, renamed, source_of
 from tuneops.core.fingerprint import creation_key
 from tuneops.core.inputs import judged
-from tuneops.core.labels import Note, read_note, read_policy
-from tuneops.core.lock import Cause, Creation, EvidenceSet, Lock, LockedJob
-from tuneops.core.match import adoptable, made_by, shows
+from tuneops.core.lock import Creation, Lock, LockedJob
+from tuneops.core.match import adoptable, shows
 from tuneops.core.metrics import note_metrics
 from tuneops.core.observed import JobState, Observed, ObservedJob
-from tuneops.core.pins import pruned
-from tuneops.core.recipe import (
-    Evidence,
-    Pretuned,
-    Recipe,
-)
+from tuneops.core.pins import pruned, with_pins_moved
 
 Books = dict[str, dict[str, Creation]]
 
@@ -139,7 +133,7 @@ class _Desk:
     def bind(self) -> None:
         """Bind jobs of ours to their creation key: to its intent, or as a new entry."""
         target = self.graph.target
-        for (lineage, attempt), jobs in self.observed.owned(target.owner).items():
+        for (lineage, attempt), jobs in self.observed.owned(*target.owners).items():
             key = self.key(lineage, attempt)
             genuine = self._genuine(jobs, key)
             if not genuine:
@@ -148,7 +142,7 @@ class _Desk:
             if key in self.places:
                 creations = self.creations(key)
                 if not creations[key].succeeded:
-                    creations[key] = self.updated(_renamed(creations[key], job), job)
+                    creations[key] = self.updated(renamed(creations[key], job), job)
             elif lineage in self.wanted:
                 address = str(self.wanted[lineage].address)
                 creation = found(self.wanted[lineage], job)
@@ -187,7 +181,7 @@ class _Desk:
                 recipe=job.recipe,
                 evidence=evidence_of(job),
                 policy=job.policy,
-                source=_source_of(there),
+                source=source_of(there),
                 adopted=True,
             )
             self.jobs.setdefault(address, {})[key] = updated(creation, there)
@@ -197,7 +191,7 @@ class _Desk:
     def key(self, lineage: str, attempt: int) -> str:
         target = self.graph.target
         return creation_key(
-            owner=target.owner,
+            owner=target.origin,
             project=target.project,
             location=target.location,
             lineage=lineage,
@@ -206,6 +200,7 @@ class _Desk:
 
     def move(self) -> None:
         """Bring each desired lineage's creations to its address; retire what nobody wants."""
+        self._rename()
         for key, place in list(self.places.items()):
             job = self.wanted.get(self.creations(key)[key].lineage)
             if job is not None and (place.retired or place.address != str(job.address)):
@@ -218,6 +213,20 @@ class _Desk:
         for address in list(self.retired):
             if self.graph.find_text(address) is not None:
                 self.jobs.setdefault(address, {}).update(self.retired.pop(address))
+
+    def _rename(self) -> None:
+        """Bring all that was asked for at an address to the one that it has now."""
+        for job in self.graph.jobs:
+            if job.moved_from is None or self.graph.find(job.moved_from) is not None:
+                continue
+            old, new = str(job.moved_from), str(job.address)
+            self.lock = with_pins_moved(self.lock, old, new)
+            for books in (self.retired, self.jobs):
+                for key, creation in books.pop(old, {}).items():
+                    self.jobs.setdefault(new, {})[key] = creation
+                    self.places[key] = _Place(new, retired=False)
+                    if self.current.get(new) is None:
+                        self.current[new] = self.current.get(old)
 
     def forget(self) -> None:
         """Drop intents that nobody wants and that can no longer land."""
@@ -273,89 +282,3 @@ class _Desk:
 def settled(asked: datetime | None, at: datetime, settle: timedelta) -> bool:
     """Say whether a create sent then can no longer land; never, when it is not known when."""
     return asked is not None and at - asked >= settle
-
-
-def found(desired: DesiredJob, job: ObservedJob) -> Creation:
-    """The entry for a job of ours that the lock did not know, written from its own marks."""
-    note = read_note(job.description)
-    if note is None:
-        entry = marked(desired.recipe, job, Note(attempt=1, training=(0, "")))
-        return replace(entry, evidence=evidence_of(desired), policy=desired.policy)
-    entry = marked(desired.recipe, job, note)
-    if note.training_evidence is None:
-        evidence = replace(entry.evidence, training=desired.training.evidence)
-        return replace(entry, evidence=evidence)
-    return entry
-
-
-def marked(recipe: Recipe, job: ObservedJob, note: Note) -> Creation:
-    """The entry for a job of ours with this recipe: all else as its labels and line say it."""
-    ownership = job.ownership
-    assert ownership is not None, "only a job with our labels can be recorded"
-    return Creation(
-        attempt=ownership.attempt,
-        lineage=ownership.lineage,
-        mark=ownership.mark,
-        recipe=recipe,
-        evidence=EvidenceSet(
-            training=note.training_evidence or Evidence(),
-            validation=(note.validation_evidence or Evidence()) if note.validation else None,
-            source=note.source or None,
-        ),
-        policy=read_policy(note.policy),
-        source=_source_of(job),
-        cause=Cause(commit=note.commit or None, dirty=note.dirty, plan=note.plan or None),
-    )
-
-
-def _source_of(job: ObservedJob) -> Pretuned | None:
-    shown = job.fields
-    if not shown.pretuned_model or not shown.checkpoint:
-        return None
-    return Pretuned(model=shown.pretuned_model, checkpoint=shown.checkpoint)
-
-
-Refused = Literal["owned", "ended", "differs"]
-
-
-def refusal(desired: DesiredJob, job: ObservedJob) -> Refused | None:
-    """Why a job of somebody else's cannot be taken over; None when it can.
-
-    `owned`: it is a workspace's already. `ended`: it left no model. `differs`: its settings are not
-    those of the spec, and the spec does not take it as it is.
-    """
-    if job.ownership is not None:
-        return "owned"
-    if job.state.terminal and (job.state is not JobState.SUCCEEDED or job.model is None):
-        return "ended"
-    as_is = desired.adopt is not None and desired.adopt.as_is
-    return None if as_is or made_by(desired.recipe, job) else "differs"
-
-
-def evidence_of(desired: DesiredJob) -> EvidenceSet:
-    """What is known of the bytes that a desired job names."""
-    validation = desired.validation.evidence if desired.validation else None
-    source = desired.model_ref.text if desired.model_ref else None
-    return EvidenceSet(training=desired.training.evidence, validation=validation, source=source)
-
-
-def _renamed(creation: Creation, job: ObservedJob) -> Creation:
-    """The entry without what belongs to another job; it says what the POST of this one said."""
-    note = read_note(job.description)
-    if job.ownership is not None and job.ownership.mark != creation.mark and note is not None:
-        return marked(creation.recipe, job, note)
-    if creation.job in (None, job.name):
-        return creation
-    return replace(
-        creation,
-        job=job.name,
-        state=None,
-        cancel_asked=None,
-        checkpoints={},
-        chosen=None,
-        model=None,
-        error=None,
-        data_read=None,
-        wrong_bytes=None,
-        measured=None,
-    )

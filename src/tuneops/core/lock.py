@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from tuneops.core.desired import Pinned, Policy
+from tuneops.core.desired import Pinned
 from tuneops.core.observed import Checkpoint, Failure, JobState
+from tuneops.core.policy import Policy
 from tuneops.core.recipe import SPELLING, Evidence, Pretuned, Recipe
 
 VERSION = 1

@@ -208,11 +208,11 @@ class Observed:
         versions = self.versions[base]
         return versions is not None and version in versions
 
-    def owned(self, owner: str) -> Mapping[tuple[str, int], tuple[ObservedJob, ...]]:
+    def owned(self, *owners: str) -> Mapping[tuple[str, int], tuple[ObservedJob, ...]]:
         """Our jobs by (lineage, attempt), the senior one first."""
         found: dict[tuple[str, int], list[ObservedJob]] = {}
         for job in self.jobs.values():
-            if job.ownership is not None and job.ownership.owner == owner:
+            if job.ownership is not None and job.ownership.owner in owners:
                 key = (job.ownership.lineage, job.ownership.attempt)
                 found.setdefault(key, []).append(job)
         return {

@@ -42,6 +42,15 @@ def with_pins(lock: Lock, moved: Mapping[tuple[str, str], Pin]) -> Lock:
     return pruned(replace(lock, pins=pins))
 
 
+def with_pins_moved(lock: Lock, old: str, new: str) -> Lock:
+    """The lock with the moved pins of an address under the one that its job has now."""
+    pins = dict(lock.pins or {})
+    if old not in pins:
+        return lock
+    pins[new] = {**pins.pop(old), **pins.get(new, {})}
+    return replace(lock, pins=pins)
+
+
 def pruned(lock: Lock) -> Lock:
     """The lock without the moved pins that a job's own recipe says by now, or a later one."""
     if not lock.pins:

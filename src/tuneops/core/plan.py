@@ -59,6 +59,8 @@ class Reason(StrEnum):
     FIRST_RUN = "first-run"
     INPUTS_CHANGED = "inputs-changed"
     PARENT_CHANGED = "parent-changed"
+    PARENT_ACCEPTED = "parent-accepted"
+    ACCEPTANCE_OVER = "acceptance-over"
     NEVER_MADE = "never-made"
     RETRY = "retry"
     WANTED_AGAIN = "wanted-again"
@@ -150,6 +152,28 @@ class Change:
         return MoneyClass.BLOCKED if self.action is Action.HOLD else MoneyClass.FREE
 
 
+class Way(StrEnum):
+    """How a plan could cost less."""
+
+    ACCEPT_PARENT = "accept-parent"
+    APPEND_STAGE = "append-stage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """Another way to write the specs, which runs fewer jobs."""
+
+    address: str
+    """The job whose spec would say it."""
+    way: Way
+    target: str
+    """The version to accept, or the address to append the job to."""
+    spares: tuple[str, ...]
+    """The addresses that would not be bought, of all advice of this way together."""
+    buys: tuple[str, ...]
+    """The addresses that would still be bought."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """All lines, desired addresses first, and the drift that was seen on the way."""
@@ -166,6 +190,8 @@ class Plan:
     """The declared ceilings of money, by name: they are part of what is approved."""
     pointers: Mapping[str, str] = field(default_factory=dict)
     """Where each promotion is to point, by `name@alias`: a stage and its checkpoint, or a pin."""
+    advice: tuple[Advice, ...] = ()
+    """For people: a plan is the same with it and without."""
 
     @property
     def is_empty(self) -> bool:

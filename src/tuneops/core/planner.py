@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from tuneops.core.desired import Adoption, DesiredJob
 from tuneops.core.drift import find_drift
+from tuneops.core.entry import refusal
 from tuneops.core.excess import excess
 from tuneops.core.gates import judge
-from tuneops.core.ledger import refusal, settled
+from tuneops.core.ledger import settled
 from tuneops.core.lock import Creation
 from tuneops.core.match import adoptable
 from tuneops.core.observed import INFRASTRUCTURE_CODES, JobState
@@ -90,6 +91,8 @@ def _kept(view: View, job: DesiredJob, key: str, creation: Creation) -> Change:
         return _line(job, Action.KEEP, Reason.RENAMED, key, creation)
     if creation.state is not JobState.SUCCEEDED:
         return _line(job, Action.KEEP, Reason.PARTIAL_ACCEPTED, key, creation)
+    if view.graph.deviation(job):
+        return _line(job, Action.KEEP, Reason.PARENT_ACCEPTED, key, creation)
     reused = before[1].succeeded and view.before.at(before[0]).current != key
     return _line(job, Action.KEEP, Reason.REUSED if reused else Reason.IN_SYNC, key, creation)
 

@@ -216,7 +216,7 @@ def _there(
 def _labelled(order: Order, marks: tuple[str, ...], job: ObservedJob) -> bool:
     """Say whether a job's labels name this order: its lineage and attempt, or one of its marks."""
     mark = job.ownership
-    if mark is None or mark.owner != order.owner:
+    if mark is None or mark.owner not in {order.owner, *order.owners}:
         return False
     wanted = (order.creation.lineage, order.creation.attempt)
     return (mark.lineage, mark.attempt) == wanted or mark.mark in marks

@@ -29,7 +29,7 @@ def begin(
         reason=reason,
         lineage=job.lineage,
         key=creation_key(
-            owner=target.owner,
+            owner=target.origin,
             project=target.project,
             location=target.location,
             lineage=job.lineage,
@@ -62,13 +62,28 @@ def _forbidden(view: View, job: DesiredJob, decided: Mapping[str, Change]) -> Re
     source = job.recipe.source
     if not isinstance(source, Upstream):
         return None
-    if decided[source.from_].action is Action.HOLD:
-        return Reason.PARENT_BLOCKED
+    if _expired(view, job):
+        return Reason.ACCEPTANCE_OVER
     result = parent_result(view, job)
+    if view.graph.deviation(job):
+        blocked = result is None or not view.observed.has_version(result.model or "")
+    else:
+        blocked = decided[source.from_].action is Action.HOLD
+    if blocked:
+        return Reason.PARENT_BLOCKED
     if result and resolve_checkpoint(source.checkpoint, result, view.observed) is None:
         best = isinstance(source.checkpoint, Best)
         return Reason.NOT_MEASURED if best else Reason.CHECKPOINT_MISSING
     return None
+
+
+def _expired(view: View, job: DesiredJob) -> bool:
+    """Say whether the job, or the nearest above it that accepts a parent, does so no longer."""
+    for one in (job, *view.graph.ancestors(job)):
+        accepted = view.graph.deviation(one)
+        if accepted is not None:
+            return accepted.until is not None and view.observed.at >= accepted.until
+    return False
 
 
 def why_new(view: View, job: DesiredJob) -> tuple[Reason, Creation | None]:

@@ -16,10 +16,11 @@ from types import MappingProxyType
 from typing import Literal
 
 from tuneops.core.desired import DesiredGraph
+from tuneops.core.entry import found, marked
 from tuneops.core.fingerprint import creation_key, lineage
 from tuneops.core.inputs import judged
 from tuneops.core.labels import Note, read_note
-from tuneops.core.ledger import found, learn, marked, survivor, updated
+from tuneops.core.ledger import learn, survivor, updated
 from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.match import shows
 from tuneops.core.observed import DeclaredFields, Observed, ObservedJob
@@ -96,7 +97,7 @@ class _Desk:
         self.doubts: list[Doubt] = []
 
     def rebuild(self, settle: timedelta) -> Rebuilt:
-        owned = self.observed.owned(self.graph.target.owner)
+        owned = self.observed.owned(*self.graph.target.owners)
         before = self.lock
         known = {key for _, key, _ in before.creations()}
         for (_, attempt), jobs in sorted(owned.items(), key=lambda item: item[1][0].seniority):
@@ -115,7 +116,7 @@ class _Desk:
         ownership, target = job.ownership, self.graph.target
         assert ownership is not None, "only jobs with our labels are recorded"
         key = creation_key(
-            owner=target.owner,
+            owner=target.origin,
             project=target.project,
             location=target.location,
             lineage=ownership.lineage,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from tuneops.core.checkpoints import resolve_checkpoint
 from tuneops.core.desired import DesiredJob
+from tuneops.core.entry import evidence_of
 from tuneops.core.labels import Note, describe, job_labels, policy_words
-from tuneops.core.ledger import evidence_of, settled
+from tuneops.core.ledger import settled
 from tuneops.core.lock import Cause, Creation
 from tuneops.core.observed import JobState, Ownership
 from tuneops.core.plan import Action, Change, Move, Plan

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.ledger import learn
-from tuneops.core.lock import Creation, Lock
+from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.observed import JobState, Observed, ObservedJob
 from tuneops.core.pointers import note_pointers
 from tuneops.core.recipe import Upstream
@@ -78,6 +78,10 @@ def parent_result(view: View, job: DesiredJob) -> Creation | None:
     source = job.recipe.source
     if not isinstance(source, Upstream):
         return None
+    if view.graph.deviation(job):
+        everywhere = {key: creation for _, key, creation in view.ledger.creations()}
+        accepted = LockedJob(creations=everywhere).done(source.lineage)
+        return accepted[1] if accepted else None
     done = view.ledger.at(source.from_).done(source.lineage)
     return done[1] if done else None
 

@@ -1,6 +1,6 @@
 """Ask the service for the world: one complete list, and by name only what the list cannot say."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import cache
 
@@ -48,17 +48,17 @@ def observe(
     versions = {
         model: registry.list_versions(model) for model in sorted(_models(graph, lock, jobs))
     }
-    owner = graph.target.owner
+    owners = graph.target.owners
     describe = cache(objects.describe)
     data = {uri: describe(uri) for uri in _named_data(graph.jobs)}
-    owned = [job for job in jobs.values() if _ours(job, owner)]
+    owned = [job for job in jobs.values() if _ours(job, owners)]
     named = {
         there.name
         for job in graph.jobs
         if job.adopt and (there := adoptable(job.adopt.target, jobs.values()))
     }
     jobs = {
-        name: _complete(job, lock, registry) if _ours(job, owner) or name in named else job
+        name: _complete(job, lock, registry) if _ours(job, owners) or name in named else job
         for name, job in jobs.items()
     }
     return Observed(
@@ -91,7 +91,7 @@ def _series(
     for name, job in jobs.items():
         recorded = known.get(name)
         lineage = recorded.lineage if recorded else adopted.get(name, "")
-        if _ours(job, graph.target.owner) and job.ownership is not None:
+        if _ours(job, graph.target.owners) and job.ownership is not None:
             lineage = job.ownership.lineage
         missing = unread(asked.get(lineage, frozenset()), recorded, job)
         if missing and job.experiment is not None:
@@ -152,6 +152,7 @@ def _unlisted(lock: Lock, jobs: Mapping[str, ObservedJob]) -> set[str]:
 def _models(graph: DesiredGraph, lock: Lock, jobs: Mapping[str, ObservedJob]) -> set[str]:
     """The models whose versions matter: of current and wanted results, of jobs just finished."""
     wanted = {job.lineage for job in graph.jobs}
+    wanted |= set(graph.accepted())
     names = {
         locked.result.model
         for locked in lock.jobs.values()
@@ -174,7 +175,7 @@ def _models(graph: DesiredGraph, lock: Lock, jobs: Mapping[str, ObservedJob]) ->
     unpointed = {one.name for one in graph.promotions if lock.pointer(one.name, one.alias) is None}
     for job in jobs.values():
         mark = job.ownership
-        ours = mark is not None and mark.owner == graph.target.owner
+        ours = mark is not None and mark.owner in graph.target.owners
         looked_for = mark is not None and (
             mark.lineage in wanted or (ours and mark.address.partition("/")[0] in unpointed)
         )
@@ -184,8 +185,8 @@ def _models(graph: DesiredGraph, lock: Lock, jobs: Mapping[str, ObservedJob]) ->
     return {name.partition("@")[0] for name in names} | referred
 
 
-def _ours(job: ObservedJob, owner: str) -> bool:
-    return job.ownership is not None and job.ownership.owner == owner
+def _ours(job: ObservedJob, owners: Set[str]) -> bool:
+    return job.ownership is not None and job.ownership.owner in owners
 
 
 def _complete(job: ObservedJob, lock: Lock, registry: ModelRegistry) -> ObservedJob:

@@ -28,6 +28,7 @@ from tuneops.core.observed import ObservedJob
 from tuneops.core.pins import data_pin, model_pin
 from tuneops.core.recipe import Dataset, Evidence, Pretuned
 from tuneops.diagnostics import Diagnostic, SourceRef, has_errors
+from tuneops.engine.acceptance import accepted_parents
 from tuneops.engine.meanings import Meanings
 from tuneops.engine.ports import ModelRegistry, ObjectStore, StoredObject, TuningService
 from tuneops.errors import InputError
@@ -97,20 +98,21 @@ class _Desk:
         """The lineage that the pins taken from a job's marks must reproduce."""
         self.recalled: dict[Address, list[DatasetRef | ModelRef]] = {}
         """What was pinned by those marks."""
-        self.noted: dict[Address, list[_Remembered]] = {}
-        """Not tried yet: namesakes, latest first, then what addresses had that are gone."""
+        self.remembered: dict[Address, Iterator[_Remembered]] = {}
+        """What was not tried yet, the likeliest first."""
+        self.noted = cache(self._noted)
+        self.left = cache(self._left)
+        self.parents = accepted_parents(declaration, lock, service, self.findings)
 
     def pins(self) -> Pins:
         """Settle everything; what cannot be settled becomes a finding."""
         open_jobs = [job for job in self.declaration.jobs if not self._settle(job)]
-        noted = self._noted() if open_jobs else {}
-        gone = self._gone() if open_jobs else []
         for job in open_jobs:
-            self.noted[job.address] = [*noted.get(str(job.address), []), *gone]
+            self.remembered[job.address] = self._remembered(job)
             self._recall(job)
             self._read(job)
         self._verify()
-        return Pins(datasets=self.datasets, models=self.models)
+        return Pins(datasets=self.datasets, models=self.models, parents=self.parents)
 
     def _settle(self, job: DeclaredJob) -> bool:
         """Pin by files and by the lock; say whether nothing is left open.
@@ -124,15 +126,15 @@ class _Desk:
                 stored = self.describe(ref.location)
                 there = as_it_is(stored) if stored else _absent(ref)
                 self.datasets[job.address, ref.location] = there
-        if not job.training.is_local:
+        for address in map(str, filter(None, (job.address, job.moved_from))):
             uri = job.training.location
-            pinned = data_pin(self.lock, str(job.address), uri)
-            if pinned is not None:
+            pinned = None if job.training.is_local else data_pin(self.lock, address, uri)
+            if pinned is not None and (job.address, uri) not in self.datasets:
                 self.datasets[job.address, uri] = self._followed(job, pinned)
-        if isinstance(job.source, ModelRef):
-            source = model_pin(self.lock, str(job.address), job.source.text)
+            text = job.source.text if isinstance(job.source, ModelRef) else None
+            source = model_pin(self.lock, address, text) if text is not None else None
             if source is not None:
-                self.models[job.address] = source
+                self.models.setdefault(job.address, source)
         return not list(self._open(job))
 
     def _open(self, job: DeclaredJob) -> Iterator[DatasetRef | ModelRef]:
@@ -159,28 +161,41 @@ class _Desk:
 
     def _noted(self) -> Mapping[str, list[_Remembered]]:
         """Our own jobs by address, latest first, as far as their marks can be read."""
-        owner = self.declaration.target.owner
+        owners = self.declaration.target.owners
         found: dict[str, list[_Remembered]] = {}
         for job in sorted(self.service.list_jobs().jobs, key=lambda job: job.seniority):
             mark, note = job.ownership, read_note(job.description)
-            if mark is not None and mark.owner == owner and note is not None:
+            if mark is not None and mark.owner in owners and note is not None:
                 remembered = _by_marks(job, note, mark.lineage)
                 found.setdefault(mark.address, []).insert(0, remembered)
         return found
 
-    def _gone(self) -> list[_Remembered]:
-        """The lock's entries of addresses that no spec has: a renamed job keeps its data."""
-        declared = {str(job.address) for job in self.declaration.jobs}
-        return [
-            _by_entry(creation)
-            for address in sorted({*self.lock.jobs, *self.lock.retired} - declared)
-            for _, creation in self.lock.at(address).history
-        ]
+    def _left(self) -> Mapping[str, list[_Remembered]]:
+        """The lock's entries by their data, but for those whose address still names that data."""
+        declared = {str(job.address): job.training.location for job in self.declaration.jobs}
+        found: dict[str, list[_Remembered]] = {}
+        for address in sorted({*self.lock.jobs, *self.lock.retired}):
+            for _, creation in self.lock.at(address).history:
+                uri = creation.recipe.training.uri
+                if declared.get(address) != uri:
+                    found.setdefault(uri, []).append(_by_entry(creation))
+        return found
+
+    def _remembered(self, job: DeclaredJob) -> Iterator[_Remembered]:
+        """Where a job's pins may be: at addresses that it had, and in the marks of our own jobs."""
+        if job.training.is_local:
+            for entries in self.left().values():
+                yield from entries
+        else:
+            yield from self.left().get(job.training.location, ())
+        noted = self.noted()
+        yield from noted.get(str(job.address), ())
+        for address in sorted(noted.keys() - {str(one.address) for one in self.declaration.jobs}):
+            yield from noted[address]
 
     def _recall(self, job: DeclaredJob) -> None:
         """Take a job's open pins from the next thing remembered that has the same names."""
-        while noted := self.noted[job.address]:
-            item = noted.pop(0)
+        for item in self.remembered[job.address]:
             uri = job.training.location
             same_data = job.training.is_local or item.training.dataset.uri == uri
             same_model = not isinstance(job.source, ModelRef) or item.text == job.source.text
@@ -217,7 +232,7 @@ class _Desk:
     def _verify(self) -> None:
         """Drop recalled pins that do not reproduce their job's lineage: try the next, then read."""
         while self.doubtful and not self.findings:
-            pins = Pins(datasets=self.datasets, models=self.models)
+            pins = Pins(datasets=self.datasets, models=self.models, parents=self.parents)
             graph = desire(self.declaration, pins)
             wrong = {
                 address: found

@@ -280,6 +280,7 @@ def _order(step: CreateJob, view: View, world: World, terms: Terms, plan: Plan) 
         address=str(step.job.address),
         key=step.change.key,
         owner=owner,
+        owners=view.graph.target.owners,
         creation=creation,
         request=request(step, owner, creation),
         datasets=(step.job.training, *validation),

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from tuneops.core.claim import Claim
 from tuneops.core.creation import Found, Held, Refusal
-from tuneops.core.fingerprint import creation_key
 from tuneops.core.lock import Creation, Lock
 from tuneops.core.observed import JobState, ObservedJob
 from tuneops.core.steps import CancelJob
@@ -59,17 +58,10 @@ def _entries(ledger: Lock, job: ObservedJob) -> list[tuple[str, str, Creation]]:
     mark = job.ownership
     if entries or mark is None:
         return entries
-    key = creation_key(
-        owner=mark.owner,
-        project=ledger.project,
-        location=ledger.location,
-        lineage=mark.lineage,
-        attempt=mark.attempt,
-    )
     return [
         (address, name, replace(creation, mark=mark.mark, job=job.name, state=job.state))
         for address, name, creation in ledger.creations()
-        if name == key
+        if (creation.lineage, creation.attempt) == (mark.lineage, mark.attempt)
     ]
 
 

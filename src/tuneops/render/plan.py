@@ -10,6 +10,7 @@ from tuneops.core.diff import FieldChange, fields
 from tuneops.core.plan import Action, Change, Plan, Reason
 from tuneops.costs.amounts import spell
 from tuneops.costs.verdicts import Bill
+from tuneops.render.advice import acceptance, advice_json, advice_lines
 from tuneops.render.costs import (
     cost_cell,
     cost_lines,
@@ -55,6 +56,8 @@ REASONS = {
     Reason.FIRST_RUN: "first run",
     Reason.INPUTS_CHANGED: "inputs changed",
     Reason.PARENT_CHANGED: "parent changed",
+    Reason.PARENT_ACCEPTED: "its parent changed; what it was is accepted",
+    Reason.ACCEPTANCE_OVER: "what its parent was is accepted no longer",
     Reason.NEVER_MADE: "the create that was sent never landed",
     Reason.RETRY: "another try, by policy",
     Reason.WANTED_AGAIN: "wanted again after tuneops cancelled it",
@@ -94,6 +97,7 @@ HELP = {
     Reason.PAUSED: "it may go on by itself; a new `nonce` trains again, and stops this one",
     Reason.UNKNOWN_STATE: "look at it in the console; a newer tuneops may know its state",
     Reason.QUEUED_TOO_LONG: "look at the project's quota; it goes on by itself once there is room",
+    Reason.ACCEPTANCE_OVER: "remove `acceptParent:`, or set a later `until:`",
     Reason.PROTECTED: "put its spec back; with `protect: false` there it can be removed next",
     Reason.CANCELLED_ELSEWHERE: "change the recipe, or give it a new `nonce` to train it again",
     Reason.JOB_GONE: "give it a new `nonce` if it should be bought again",
@@ -160,6 +164,7 @@ def plan_text(
             for d in plan.drift
         ]
         yield from (Line(inert(row)) for row in columns(rows))
+    yield from advice_lines(plan)
     if shown:
         yield Line()
     yield from _foot(plan, graph, header, bill)
@@ -187,6 +192,8 @@ def _body(change: Change, graph: DesiredGraph, bill: Bill | None) -> Iterator[Li
     if bill is not None:
         yield from cost_lines(change, bill)
     yield from promotion_lines(change)
+    if job is not None and change.lineage == job.lineage:
+        yield from acceptance(job, graph)
     if change.action is Action.HOLD and change.reason in HELP:
         yield Line(f"    help: {HELP[change.reason]}")
 
@@ -292,6 +299,7 @@ def plan_json(plan: Plan, header: Header, bill: Bill) -> dict[str, Any]:
             **summary_json(bill),
         },
         "ceiling": dict(plan.ceiling),
+        "advice": advice_json(plan),
         "digest": plan.digest,
         **({"whatIf": list(header.supposed)} if header.supposed else {}),
         "diagnostics": findings_json(bill.verdict.findings),

@@ -18,18 +18,7 @@ _JOB = frozenset(("spec", "stages"))
 
 
 LATER = {
-    "acceptParent": Later(
-        within=_JOB, help="leave it out; undo the change of the parent to keep what it made"
-    ),
-    "movedFrom": Later(
-        within=_JOB | {"metadata"},
-        help="leave it out; a renamed job with the same training is recognised by itself",
-    ),
     "removed": Later(within=_JOB, help="leave it out; delete the model version by hand"),
-    "formerly": Later(
-        within=frozenset(("metadata", "environments")),
-        help="leave it out, and keep the old name",
-    ),
     "distillationSpec": Later(within=_JOB, help="use `supervisedTuningSpec:`"),
     "reinforcementTuningSpec": Later(
         within=_JOB, help="use `supervisedTuningSpec:` or `preferenceOptimizationSpec:`"

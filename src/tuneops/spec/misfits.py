@@ -101,6 +101,10 @@ def _elsewhere(name: str) -> str | None:
     match _camel(name):
         case "beta":
             return "`beta` belongs to `preferenceOptimizationSpec.hyperParameters`"
+        case "formerly":
+            return "it belongs to the workspace and its environments; a job says `movedFrom:`"
+        case "movedFrom":
+            return "`movedFrom` belongs to `spec` or to a stage"
         case "evaluationConfig":
             return "it belongs to `supervisedTuningSpec`; preference tuning has no evaluation"
         case _:

@@ -70,6 +70,8 @@ class Draft:
     name_node: Scalar
     above: Address | None
     """The stage above, if this is a stage and not the first."""
+    moved_from: Address | None
+    """The address that the job had before."""
     model_name: str | None
     """The display name that the chain gives to the model of its first stages."""
     whole: bool
@@ -308,7 +310,9 @@ def _job(root: Mapping, below: Mapping, clean: bool) -> Iterator[Draft]:
     metadata, spec = _child(root, "metadata"), _child(root, "spec")
     laid = merged(merged(below, metadata.only(_SAID)), spec)
     name = _name(metadata)
-    yield _draft(Address(name.text), name, laid, clean)
+    draft = _draft(Address(name.text), name, laid, clean)
+    moved = draft.spec.moved_from
+    yield replace(draft, moved_from=Address.parse(moved) if moved else None)
 
 
 def _chain(root: Mapping, below: Mapping, clean: bool) -> Iterator[Draft]:
@@ -328,8 +332,20 @@ def _chain(root: Mapping, below: Mapping, clean: bool) -> Iterator[Draft]:
         name = _name(stage)
         address = Address(_name(metadata).text, name.text)
         draft = _draft(address, name, merged(laid, stage), clean)
-        yield replace(draft, above=above, model_name=model_name)
+        was = _moved(stage, spec, address)
+        yield replace(draft, above=above, model_name=model_name, moved_from=was)
         above = address
+
+
+def _moved(stage: Mapping, chain: Mapping, address: Address) -> Address | None:
+    """Where a stage was before, if it or its chain says so; a bare name is a stage's."""
+    own, all_of_it = stage.get("movedFrom"), chain.get("movedFrom")
+    name = all_of_it.text if isinstance(all_of_it, Scalar) else ""
+    if isinstance(own, Scalar):
+        if "/" in own.text:
+            return Address.parse(own.text)
+        return Address(name or address.name, own.text)
+    return Address(name, address.stage) if name else None
 
 
 def _draft(address: Address, name: Scalar, root: Mapping, clean: bool) -> Draft:
@@ -342,6 +358,7 @@ def _draft(address: Address, name: Scalar, root: Mapping, clean: bool) -> Draft:
         root=read.root,
         name_node=name,
         above=None,
+        moved_from=None,
         model_name=None,
         whole=clean and not read.findings,
     )

@@ -10,16 +10,15 @@ from tuneops.core.desired import (
     Adoption,
     Declaration,
     DeclaredJob,
+    Formerly,
     Gate,
     Metadata,
     ModelRef,
     ParentRef,
-    Policy,
     Promotion,
-    Retry,
     Target,
-    Timeout,
 )
+from tuneops.core.policy import Acceptance, Policy, Retry, Timeout
 from tuneops.core.recipe import BaseModel, HyperParameters, Method
 from tuneops.core.rules import Rules
 from tuneops.diagnostics import Diagnostic
@@ -89,6 +88,9 @@ def _target(project: Project) -> Target:
         workspace=workspace.metadata.name,
         environment=project.environment,
         provider=place.provider,
+        formerly=Formerly(
+            workspace=workspace.metadata.formerly or (), environment=place.formerly or ()
+        ),
         project=place.project,
         location=place.location,
         dataset_bucket=bucket.rstrip("/"),
@@ -150,9 +152,23 @@ def _job(project: Project, draft: Draft) -> DeclaredJob:
         policy=_policy(spec),
         retune=spec.on_dataset_change == "retune",
         adopt=Adoption(target=spec.adopt, as_is=bool(spec.as_is)) if spec.adopt else None,
+        accept=_acceptance(draft),
+        moved_from=draft.moved_from,
         where=draft.where,
         evaluation_config=as_json(config) if (config := evaluation(draft)) else None,
         gate=_gate(spec),
+    )
+
+
+def _acceptance(draft: Draft) -> Acceptance | None:
+    given = draft.spec.accept_parent
+    if given is None:
+        return None
+    return Acceptance(
+        model=given.model,
+        reason=given.reason,
+        until=given.until,
+        where=draft.at("acceptParent", "model"),
     )
 
 

@@ -4,90 +4,49 @@ Below `spec` the names are those of the service's REST body. The models read nod
 values, so that every field decides for itself how its text is read.
 """
 
-import re
 from dataclasses import dataclass
-from datetime import timedelta
-from decimal import Decimal
 from functools import partial
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_args, get_origin
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
-from pydantic import WithJsonSchema as Shown
 
 from tuneops.diagnostics import Diagnostic
-from tuneops.spec import scalars, times
+from tuneops.spec import scalars
 from tuneops.spec.evaluation import EvaluationConfig
+from tuneops.spec.fields import (
+    Account,
+    AdapterSize,
+    Beta,
+    Branch,
+    Bucket,
+    Claims,
+    DisplayName,
+    Epochs,
+    KmsKey,
+    Labels,
+    Length,
+    ModelVersion,
+    Moment,
+    Multiplier,
+    Names,
+    Nonce,
+    OldAddress,
+    OldNames,
+    Project,
+    Reason,
+    Slots,
+    Tries,
+)
 from tuneops.spec.limits import Budget, Jobs, PolicySpec
 from tuneops.spec.misfits import fault
 from tuneops.spec.nodes import Mapping, Path, find, without
 from tuneops.spec.promoting import Checkpoint, GateSpec, PromotionSpec
-from tuneops.spec.shape import Flag, Name, Shape, Text, form, names_of, whole, whole_schema, word
+from tuneops.spec.shape import Flag, Name, Shape, Text, names_of, word
 from tuneops.spec.table import ModelTable
-
-_EPOCHS = (1, 100)
-"""Ours, to catch a slip: the service documents no limit, and chose up to 40 by itself."""
 
 _ROUNDS = 40
 _AT_ONCE = 100
 """How many mistakes of one document are worth showing at once; with more it is not read on."""
-_PROJECT = re.compile(r"([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]|[0-9]{1,20}")
-_KMS_KEY = re.compile(
-    r"projects/[^/\s]+/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]{1,63}"
-    r"/cryptoKeys/[A-Za-z0-9_-]{1,63}"
-)
-_ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}@[a-z0-9][a-z0-9.-]*\.gserviceaccount\.com")
-_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[A-Za-z0-9._-]+)*/?")
-_BRANCH = re.compile(
-    r"(?!.*(?:\.\.|\.lock(?:/|$)|\.(?:/|$)))[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*"
-)
-_CLAIMS = re.compile(rf"auto|local|git|{_BUCKET.pattern}")
-_DISPLAY_NAME = re.compile(r"(?=.*\S).{1,128}", re.DOTALL)
-_NONCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SERVICE_DECIDES = "leave it out to let the service choose"
-
-Multiplier = Annotated[
-    Decimal,
-    BeforeValidator(partial(scalars.positive, help=_SERVICE_DECIDES)),
-    Shown({"type": "number", "exclusiveMinimum": 0}),
-]
-Beta = Annotated[
-    Decimal,
-    BeforeValidator(partial(scalars.positive, help="Google recommends 0.01 to 0.5")),
-    Shown({"type": "number", "exclusiveMinimum": 0}),
-]
-AdapterSize = Annotated[
-    int,
-    BeforeValidator(scalars.adapter_size),
-    Shown({"enum": [*scalars.ADAPTER_SIZES.values(), *scalars.ADAPTER_SIZES]}),
-]
-Epochs = Annotated[int, whole(*_EPOCHS, _SERVICE_DECIDES), whole_schema(*_EPOCHS)]
-Tries = Annotated[int, whole(0, 10), whole_schema(0, 10)]
-Length = Annotated[
-    timedelta,
-    BeforeValidator(times.length),
-    Shown({"type": "string", "pattern": r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"}),
-]
-Slots = Annotated[int, whole(1, 1000), whole_schema(1, 1000)]
-DisplayName = Annotated[
-    str,
-    form(_DISPLAY_NAME, "1 to 128 characters"),
-    Shown({"type": "string", "minLength": 1, "maxLength": 128}),
-]
-Nonce = Annotated[
-    str, form(_NONCE, "1 to 64 letters, digits, `.`, `_` or `-`"), Shown({"type": "string"})
-]
-Account = Annotated[
-    str, form(_ACCOUNT, "the e-mail of a service account, `name@project.iam.gserviceaccount.com`")
-]
-KmsKey = Annotated[
-    str, form(_KMS_KEY, "`projects/…/locations/…/keyRings/…/cryptoKeys/…`, without a version")
-]
-Project = Annotated[str, form(_PROJECT, "a project id or number")]
-Bucket = Annotated[str, form(_BUCKET, "`gs://bucket` or `gs://bucket/folder`")]
-Claims = Annotated[str, form(_CLAIMS, "`auto`, `local`, `git` or `gs://bucket/folder`")]
-Branch = Annotated[str, form(_BRANCH, "the name of a branch, such as `tuneops/lock`")]
-Labels = Annotated[dict[str, Text], BeforeValidator(scalars.table)]
-Names = Annotated[tuple[Text, ...], BeforeValidator(scalars.items)]
 
 
 class HyperParameters(Shape):
@@ -182,8 +141,19 @@ class Origin(Policies):
     service_account: Account | None = None
 
 
+class AcceptParentSpec(Shape):
+    """Going on from what the parent was, although it is another training by now."""
+
+    model: ModelVersion
+    reason: Reason
+    until: Moment | None = None
+
+
 class TuningJobSpec(Origin):
     """One job; the same fields describe a stage of a chain."""
+
+    accept_parent: AcceptParentSpec | None = None
+    moved_from: OldAddress | None = None
 
     supervised_tuning_spec: SupervisedTuningSpec | None = None
     preference_optimization_spec: PreferenceOptimizationSpec | None = None
@@ -214,6 +184,7 @@ class Defaults(Shape):
 class TuningChainSpec(Origin):
     """Jobs that continue from one another."""
 
+    moved_from: Name | None = None
     defaults: Defaults | None = None
     stages: Annotated[tuple[StageSpec, ...], BeforeValidator(scalars.items)]
     promotion: PromotionSpec | None = None
@@ -248,6 +219,7 @@ class EnvironmentSpec(Shape):
     limits: Limits | None = None
     budget: Budget | None = None
     policy: PolicySpec | None = None
+    formerly: OldNames | None = None
 
 
 class WorkspaceSpec(Shape):
@@ -268,6 +240,12 @@ class Metadata(Shape):
     labels: Labels | None = None
 
 
+class WorkspaceMetadata(Metadata):
+    """What a workspace is called, and was before."""
+
+    formerly: OldNames | None = None
+
+
 class Header(Shape):
     """The top of every document."""
 
@@ -279,6 +257,7 @@ class Workspace(Header):
     """The one document that says who owns the jobs of this repository."""
 
     kind: Annotated[Literal["Workspace"], word("Workspace")]
+    metadata: WorkspaceMetadata
     spec: WorkspaceSpec
 
 

@@ -1,7 +1,7 @@
-"""Lengths of time as people type them: `90s`, `15m`, `2h`, `1h30m`."""
+"""Times as people type them: lengths such as `90s`, `15m`, `1h30m`, and days."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from tuneops.spec.scalars import Misfit, scalar, shown
 
@@ -34,6 +34,21 @@ def length(node: object) -> timedelta:
     if not found:
         raise Misfit("bad-value", f"must be {wanted}, not {shown(value)}", help=_meant(value.text))
     return found
+
+
+def moment(node: object) -> datetime:
+    """Read a day, which is over at its end, or an instant with its zone."""
+    wanted = "a day such as 2027-01-31, or an instant such as 2027-01-31T12:00:00Z"
+    value = scalar(node, wanted)
+    try:
+        found = datetime.fromisoformat(value.text)
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value.text):
+            return found.replace(tzinfo=UTC) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        found = None
+    if found is None or found.tzinfo is None:
+        raise Misfit("bad-value", f"must be {wanted}, not {shown(value)}")
+    return found.astimezone(UTC)
 
 
 def _meant(text: str) -> str | None:

@@ -15,7 +15,7 @@ from tuneops.core.desired import Target
 from tuneops.core.lock import Lock
 from tuneops.errors import InputError, LockDamaged, TuneopsError, Unavailable
 from tuneops.store.lock_refs import LockRefs, Tips
-from tuneops.store.lockfile import Place, dump, lock_path, parse, refuse_foreign, union
+from tuneops.store.lockfile import Place, dump, lock_path, own, parse, union
 
 BRANCH = "tuneops/lock"
 """The branch that carries locks to the default one, unless an environment names another."""
@@ -224,7 +224,7 @@ class LockTravel:
         try:
             lock = parse(content, shown)
             if path == self._path:
-                refuse_foreign(lock, self._target, shown)
+                lock = own(lock, self._target, shown)
         except InputError as fault:
             raise _helped(fault, self._shown(branch), path) from fault
         return lock

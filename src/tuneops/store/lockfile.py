@@ -14,7 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from tuneops import strict
 from tuneops.core.desired import Target
-from tuneops.core.lock import REVISION, VERSION, Lock
+from tuneops.core.fingerprint import creation_key
+from tuneops.core.lock import REVISION, VERSION, Creation, Lock
 from tuneops.core.merge import Merged, unite
 from tuneops.diagnostics import Diagnostic, SourceRef
 from tuneops.errors import Busy, InputError, LockDamaged
@@ -119,6 +120,7 @@ class LockFile:
     def __init__(self, root: Path, target: Target, journal: Journal) -> None:
         self.path = lock_path(root, target.environment)
         self.shown = self.path.relative_to(root).as_posix()
+        self._root = root
         self._target = target
         self._journal = journal
         self._read: bytes | None = None
@@ -141,12 +143,24 @@ class LockFile:
             raise damaged(self.shown, "it is not a regular file") from fault
         lock = empty_lock(self._target)
         if self._read is not None:
-            lock = parse(self._read, self.shown)
-            refuse_foreign(lock, self._target, self.shown)
+            lock = own(parse(self._read, self.shown), self._target, self.shown)
+        else:
+            lock = self._inherited() or lock
         self._recorded = lock.guard
         for place in self.elsewhere:
             lock = union(None, lock, place.lock, place.shown, agreed=False)
         return self._journal.replay(lock)
+
+    def _inherited(self) -> Lock | None:
+        """The lock of this environment under its latest old name, what was in flight included."""
+        for name in reversed(self._target.formerly.environment):
+            path = lock_path(self._root, name)
+            shown = path.relative_to(self._root).as_posix()
+            content = files.read(path)
+            if content is not None:
+                lock = own(parse(content, shown), self._target, shown)
+                return Journal(self._journal.path.parent, name).replay(lock)
+        return None
 
     def save(self, lock: Lock) -> bool:
         """Write the lock if it differs from what was loaded; then the journal is not needed."""
@@ -178,6 +192,45 @@ class LockFile:
         files.remove(probe)
 
 
+def own(lock: Lock, target: Target, shown: str) -> Lock:
+    """A lock of this target, under its names of today; LockDamaged for that of another one."""
+    named = lock
+    if lock.workspace in target.formerly.workspace:
+        named = replace(named, workspace=target.workspace)
+    if lock.environment in target.formerly.environment:
+        named = replace(named, environment=target.environment)
+    refuse_foreign(named, target, shown)
+    for _, key, creation in lock.creations():
+        if key != _key(target, creation):
+            raise _renamed(shown)
+        break  # one is as good as all: a lock's keys are made under one name
+    return named
+
+
+def _key(target: Target, creation: Creation) -> str:
+    return creation_key(
+        owner=target.origin,
+        project=target.project,
+        location=target.location,
+        lineage=creation.lineage,
+        attempt=creation.attempt,
+    )
+
+
+def _renamed(shown: str) -> LockDamaged:
+    return LockDamaged(
+        (
+            Diagnostic(
+                code="lock-under-another-name",
+                message=f"`{shown}` has jobs that were made under another name",
+                where=SourceRef(path=shown, line=1, column=1),
+                notes=("their marks say the name that workspace and environment had then",),
+                help="list all names that they have had under `formerly:`, the oldest first",
+            ),
+        )
+    )
+
+
 def refuse_foreign(lock: Lock, target: Target, shown: str) -> None:
     """Refuse the lock of another target; LockDamaged, naming where it lies."""
     pairs = [
@@ -199,7 +252,8 @@ def refuse_foreign(lock: Lock, target: Target, shown: str) -> None:
                         f"{name} is `{have}` in the lock and `{want}` in the specs"
                         for name, have, want in wrong
                     ),
-                    help="give the changed target an environment of its own",
+                    help="give the changed target an environment of its own; if only a name is "
+                    "new, list the old one under `formerly:`",
                 ),
             )
         )

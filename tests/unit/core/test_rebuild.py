@@ -32,9 +32,6 @@ from tuneops.core.desired import (
     DesiredJob,
     ModelRef,
     ParentRef,
-    Policy,
-    Retry,
-    Timeout,
     desire,
 )
 from tuneops.core.fingerprint import lineage
@@ -50,6 +47,7 @@ from tuneops.core.ledger import updated
 from tuneops.core.lock import Cause, Creation, Lock
 from tuneops.core.observed import DeclaredFields, JobState, Observed, ObservedJob, Ownership
 from tuneops.core.plan import Action, Change, Reason
+from tuneops.core.policy import Policy, Retry, Timeout
 from tuneops.core.rebuild import Rebuilt, UnreadableError, rebuild, recall
 from tuneops.core.recipe import (
     AtStep,

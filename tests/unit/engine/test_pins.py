@@ -6,6 +6,7 @@ New bytes behind an unchanged URI are no cause of a purchase, lock or no lock.
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -24,9 +25,15 @@ from tests.support.builders import (
     model_name,
 )
 from tests.support.world import Runner, SimWorld
-from tuneops.core.desired import Declaration, DesiredGraph, ModelRef
+from tuneops.core.desired import (
+    Declaration,
+    DesiredGraph,
+    ModelRef,
+    ParentRef,
+)
 from tuneops.core.lock import Lock
 from tuneops.core.observed import Checkpoint, JobState, ModelVersion
+from tuneops.core.policy import Acceptance
 from tuneops.core.recipe import Dataset, Evidence, Pretuned
 from tuneops.diagnostics import SourceRef
 from tuneops.engine.meanings import CONTINUABLE_SINCE
@@ -340,3 +347,94 @@ def test_another_job_with_the_data_of_one_that_is_gone_takes_what_is_there() -> 
     other = a_declaration(a_declared("bot/new", nonce="another"))
     graph = _pin(other, runner.world, runner.disk.load())
     assert graph.jobs[0].recipe.training == NEW
+
+
+def _renamed(declaration: Declaration, *, said: bool, **changes: Any) -> Declaration:
+    jobs = []
+    for job in declaration.jobs:
+        source = job.source
+        if isinstance(source, ParentRef):
+            source = replace(source, address=replace(source.address, name="robot"))
+        address = replace(job.address, name="robot")
+        was = job.address if said else None
+        jobs.append(replace(job, address=address, source=source, moved_from=was, **changes))
+    return replace(declaration, jobs=tuple(jobs))
+
+
+def _rewritten(runner: Runner) -> None:
+    for stage in ("seed", "week"):
+        uri = f"gs://data/{stage}.jsonl"
+        runner.world.objects[uri] = replace(NEW, uri=uri)
+
+
+@pytest.mark.parametrize("said", [True, False])
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_rename_keeps_the_pins_whatever_lies_behind_the_names_now(said: bool, lost: bool) -> None:
+    declaration = a_declaration(*a_chain("seed", "week"))
+    runner = _lived(declaration)
+    _rewritten(runner)
+    lists = runner.world.lists
+    lock = a_lock() if lost else runner.disk.load()
+    graph = _pin(_renamed(declaration, said=said), runner.world, lock)
+    assert _lineages(graph) == _lineages(runner.graph)
+    assert lost or runner.world.lists == lists
+    runner.graph = graph
+    if lost:
+        runner.disk.file = None
+    assert not runner.plan().buys
+
+
+def test_a_rename_that_is_said_keeps_the_pins_of_what_changes_besides() -> None:
+    declaration = a_declaration(*a_chain("seed", "week"))
+    runner = _lived(declaration)
+    _rewritten(runner)
+    edited = _renamed(declaration, said=True, nonce="2")
+    graph = _pin(edited, runner.world, runner.disk.load())
+    pinned = [job.recipe.training for job in graph.jobs]
+    assert pinned == [job.recipe.training for job in runner.graph.jobs]
+
+
+def test_a_new_job_beside_the_old_one_takes_the_bytes_that_are_there() -> None:
+    declaration = a_declaration(*a_chain("seed"))
+    runner = _lived(declaration)
+    _rewritten(runner)
+    both = a_declaration(*a_chain("seed"), *_renamed(declaration, said=False).jobs)
+    graph = _pin(both, runner.world, runner.disk.load())
+    assert [job.recipe.training.crc32c for job in graph.jobs] == [a_dataset().crc32c, NEW.crc32c]
+
+
+def _accepting(model: str) -> Declaration:
+    seed, week = a_chain("seed", "week")
+    accept = Acceptance(model=model, reason="good enough", until=None, where=WHERE)
+    return a_declaration(replace(seed, nonce="2"), replace(week, accept=accept))
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_an_accepted_version_is_known_by_the_lock_or_by_its_jobs_labels(lost: bool) -> None:
+    runner = _lived(a_declaration(*a_chain("seed", "week")))
+    made = runner.disk.load().jobs["support-bot/seed"].result
+    assert made is not None and made.model is not None
+    lock = a_lock() if lost else runner.disk.load()
+    for name in (made.model, f"models/{made.model.rpartition('/')[2]}"):
+        if lost and name == made.model:
+            lock = replace(lock, project_number=made.model.split("/")[1])
+        graph = _pin(_accepting(name), runner.world, lock)
+        assert graph.jobs[1].lineage == runner.graph.jobs[1].lineage
+        assert graph.jobs[0].lineage != runner.graph.jobs[0].lineage
+
+
+def test_an_accepted_version_that_nobody_knows_is_a_finding() -> None:
+    runner = _lived(a_declaration(*a_chain("seed", "week")))
+    with pytest.raises(InputError) as raised:
+        _pin(_accepting("models/424242@7"), runner.world, runner.disk.load())
+    (finding,) = raised.value.findings
+    assert finding.code == "accepted-version-unknown"
+    assert finding.help is not None and "has made models/" in finding.help
+
+
+def test_a_version_of_another_environment_is_not_accepted_here() -> None:
+    runner = _lived(a_declaration(*a_chain("seed", "week")))
+    there = "projects/999/locations/us-central1/models/1@1"
+    graph = _pin(_accepting(there), runner.world, runner.disk.load())
+    assert graph.deviation(graph.jobs[1]) is None
+    assert graph.jobs[1].lineage != runner.graph.jobs[1].lineage

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tuneops.core.address import Address
-from tuneops.core.desired import DeclaredJob, ModelRef, ParentRef, Policy, Retry
+from tuneops.core.desired import DeclaredJob, ModelRef, ParentRef
+from tuneops.core.policy import Policy, Retry
 from tuneops.core.recipe import AtEpoch, AtStep, BaseModel, HyperParameters, Method
 from tuneops.spec.load import load
 from tuneops.spec.resolve import Resolution

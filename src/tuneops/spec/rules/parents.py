@@ -56,6 +56,20 @@ def parents_are_enabled(project: Project) -> Iterator[Diagnostic]:
         )
 
 
+def acceptance_has_a_parent(project: Project) -> Iterator[Diagnostic]:
+    """Only a job that continues another of the project can accept a version of it."""
+    for draft in project.drafts:
+        if draft.spec.accept_parent is None or project.parent_address(draft) is not None:
+            continue
+        if draft.has_source:
+            yield Diagnostic(
+                code="acceptance-without-parent",
+                message=f"`{draft.address}` accepts a version of its parent, and has no parent",
+                where=draft.key("acceptParent"),
+                help="remove it, or continue from another job with `from:`",
+            )
+
+
 def no_cycles(project: Project) -> Iterator[Diagnostic]:
     """A job descends from a model, in the end."""
     order = {draft.address: number for number, draft in enumerate(project.drafts)}
