@@ -26,8 +26,6 @@ def check_data(
     project: Project, addresses: Container[Address] | None = None, depth: Depth = "full"
 ) -> tuple[list[DatasetSummary], list[Diagnostic]]:
     """Check every local dataset that some jobs name, all by default, each once a use."""
-    if depth == "none":
-        return [], []
     checks = _Checks(project, depth)
     for use in project.resolution.data:
         if addresses is None or use.address in addresses:

@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tuneops.cli.options import Options
 from tuneops.core.desired import DatasetRef, Declaration
 from tuneops.core.recipe import Dataset, Evidence
-from tuneops.datasets.checks import DatasetSummary
 from tuneops.datasets.digest import digest
 from tuneops.diagnostics import Diagnostic, has_errors, sort_key
 from tuneops.engine.ports import StoredObject
@@ -18,6 +18,9 @@ from tuneops.spec.resolve import Resolution
 from tuneops.spec.rules.data import DataUse
 from tuneops.spec.text import SourceText, decode
 from tuneops.store.specs import find_root, read_specs
+
+if TYPE_CHECKING:
+    from tuneops.datasets.checks import DatasetSummary
 
 STATE = ".tuneops"
 """The folder below the root for what is not in git: the emulator, the journal, local claims."""
@@ -35,7 +38,7 @@ class Project:
     """The spec files that were read, from the root."""
     overrides: tuple[str, ...] = ()
     """The variables of the specs that were given from outside."""
-    summaries: dict[tuple[str, str], DatasetSummary] = field(default_factory=dict)
+    summaries: dict[tuple[str, str], "DatasetSummary"] = field(default_factory=dict)
     """What local datasets amount to, by location and method, as far as a run has read them."""
 
     @property

@@ -1,13 +1,11 @@
 """Local files as blocks of bytes; a large one is read by two processes at once."""
 
-import multiprocessing
 import os
 import signal
 import stat
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from tuneops.core.recipe import Method
 from tuneops.datasets.checks import Checked, judge
@@ -17,15 +15,15 @@ from tuneops.datasets.scan import Scan
 from tuneops.diagnostics import Diagnostic, SourceRef
 from tuneops.errors import InputError
 
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
 BLOCK = 1 << 16
 """Larger blocks are slower: their lines no longer lie in the processor's cache."""
 
 WORTH_TWO = 64 << 20
 """A file of so many bytes is read by two processes, where there are two processors."""
 
-
-_FORK = multiprocessing.get_context("fork")
-"""Forked, both processes hash lines alike, which they must."""
 
 HEAD = 1 << 20
 """So many bytes, to the end of a line, are the head of a file."""
@@ -96,8 +94,11 @@ def _like(scan: Scan) -> Scan:
 
 
 def _scan_halves(path: Path, middle: int, scan: Scan) -> Scan:
-    here, there = _FORK.Pipe(duplex=False)
-    reader = _FORK.Process(target=_read_rest, args=(there, path, middle, _like(scan)), daemon=True)
+    import multiprocessing  # for large files only
+
+    fork = multiprocessing.get_context("fork")  # forked, both hash lines alike, as they must
+    here, there = fork.Pipe(duplex=False)
+    reader = fork.Process(target=_read_rest, args=(there, path, middle, _like(scan)), daemon=True)
     reader.start()
     there.close()
     try:
@@ -114,7 +115,7 @@ def _scan_halves(path: Path, middle: int, scan: Scan) -> Scan:
     return scan
 
 
-def _read_rest(there: Connection, path: Path, middle: int, scan: Scan) -> None:
+def _read_rest(there: "Connection", path: Path, middle: int, scan: Scan) -> None:
     """Read from a place on, in a process of its own, and send what was found, piece by piece."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)

@@ -7,7 +7,7 @@ import pytest
 from tests.support.dataset_cases import GOOD, MODEL, PAIR, USER, answer, file, turn
 from tuneops.catalog.models import table
 from tuneops.core.recipe import Method
-from tuneops.datasets import files
+from tuneops.datasets import files, scan
 from tuneops.datasets.checks import Checked, check, check_validation
 from tuneops.datasets.difference import compare
 from tuneops.datasets.digest import Digester, digest
@@ -63,8 +63,8 @@ def test_two_processes_find_what_one_does(mixed: Path) -> None:
 
 
 def test_each_example_is_measured_by_either_process(mixed: Path) -> None:
-    scan = Scan(method=Method.SUPERVISED, limits=ANY, measured=True)
-    found = scan_file(mixed, name="x", scan=scan)
+    measured = Scan(method=Method.SUPERVISED, limits=ANY, measured=True)
+    found = scan_file(mixed, name="x", scan=measured)
     assert found.sizes is not None and found.turns is not None
     assert (len(found.sizes), sum(found.turns)) == (117, 234)
 
@@ -258,3 +258,23 @@ def test_a_pair_is_as_long_as_its_longer_answer_rounded_once() -> None:
     found = measure_preference(lines(pair).rstrip())
     assert found == (weight.billed, weight.tokens, weight.turns)
     assert weight.tokens == 9, "1 + 20 letters at 0.25, two at 1.5, rounded up"
+
+
+def test_ordinary_lines_are_read_once_and_only_the_fast_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Counts stand for seconds: whatever sends ordinary lines the slow way is seen here."""
+    slow, fast, passed = [], [], []
+    monkeypatch.setattr(scan, "read_example", lambda text, ended: slow.append(text) or GOOD)
+    read = scan.MEASURES[Method.SUPERVISED]
+    counted = {Method.SUPERVISED: lambda line: fast.append(line) or read(line)}
+    monkeypatch.setattr(scan, "MEASURES", counted)
+    ordinary = [
+        GOOD,
+        {**GOOD, "systemInstruction": turn("system", "Be brief.")},
+        {"contents": [turn("user", 'Größe? "a": 東京 \\'), MODEL, USER, MODEL]},
+    ]
+    content = lines(*(one for _ in range(200) for one in ordinary))
+    pieces = [content[at : at + 1000] for at in range(0, len(content), 1000)]
+    check((passed.append(one) or one for one in pieces), path="x", method=Method.SUPERVISED)
+    assert (len(slow), len(fast), passed) == (0, 600, pieces)

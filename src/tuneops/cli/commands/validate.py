@@ -1,18 +1,20 @@
 """`tuneops validate`: check specs and datasets, offline."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tuneops.cli.appending import append
-from tuneops.cli.checking import Depth, check_data
 from tuneops.cli.main import options
 from tuneops.cli.options import Command, summarized
 from tuneops.cli.project import Project, open_project
-from tuneops.datasets.checks import DatasetSummary
 from tuneops.diagnostics import Diagnostic, has_errors, sort_key
 from tuneops.render.findings import findings_github, findings_json, findings_text
 from tuneops.render.lines import Line, counted, fenced
+
+if TYPE_CHECKING:
+    from tuneops.cli.checking import Depth
+    from tuneops.datasets.checks import DatasetSummary
 
 
 @click.command("validate", cls=Command)
@@ -25,7 +27,7 @@ from tuneops.render.lines import Line, counted, fenced
     help="How much of each dataset to read: nothing, its head, or all of it.",
 )
 @click.pass_context
-def command(context: click.Context, /, data: Depth, **values: Any) -> int:
+def command(context: click.Context, /, data: "Depth", **values: Any) -> int:
     """Check specs and datasets, offline: nothing is sent, nothing is written.
 
     \b
@@ -37,7 +39,7 @@ def command(context: click.Context, /, data: Depth, **values: Any) -> int:
     chosen = options(context, values)
     console = chosen.console
     project = open_project(chosen)
-    summaries, more = check_data(project, depth=data)
+    summaries, more = _look_at_data(project, data)
     findings = tuple(sorted([*project.findings, *more], key=sort_key))
     code = 65 if has_errors(findings) else 0
     read = project.files + len(summaries)
@@ -63,13 +65,23 @@ def command(context: click.Context, /, data: Depth, **values: Any) -> int:
     return code
 
 
+def _look_at_data(
+    project: Project, depth: "Depth"
+) -> tuple[list["DatasetSummary"], list[Diagnostic]]:
+    if depth == "none":  # nor is what would read them imported
+        return [], []
+    from tuneops.cli.checking import check_data
+
+    return check_data(project, depth=depth)
+
+
 def _verdict(findings: tuple[Diagnostic, ...]) -> str:
     return counted(len(findings), "warning") if findings else "no problems"
 
 
 def _document(
     project: Project,
-    summaries: list[DatasetSummary],
+    summaries: list["DatasetSummary"],
     findings: tuple[Diagnostic, ...],
     code: int,
 ) -> dict[str, Any]:
