@@ -32,6 +32,7 @@ from tests.support.profiles import effort
 from tuneops.core.recipe import BaseModel, HyperParameters, Method, Pretuned
 from tuneops.core.request import JobRequest
 from tuneops.emulator.application import Settings
+from tuneops.errors import Rejected
 from tuneops.gcs.objects import GcsObjects
 from tuneops.http.waiting import Waiting
 from tuneops.vertex.auth import LoopbackAuth
@@ -130,6 +131,16 @@ class Runner:
         versions = self.provider.list_versions(done.model.partition("@")[0])
         assert versions is not None
         assert list(self.provider.list_checkpoints(done.model)) == ["1", "2", "3"]
+        (version,) = versions.values()
+        self.provider.set_default_checkpoint(version.name, "2", version.etag)
+        self.provider.merge_aliases(version.name, ("prod", "-canary"))
+        (moved,) = (self.provider.list_versions(done.model.partition("@")[0]) or {}).values()
+        assert (moved.default_checkpoint, moved.aliases) == ("2", ("default", "prod"))
+        assert done.experiment is not None
+        loss = self.provider.read_series(done.experiment, frozenset({"eval_total_loss"}))
+        assert [point.step for point in loss["eval_total_loss"]] == [
+            checkpoint.step for checkpoint in done.checkpoints.values()
+        ]
         pretuned = Pretuned(model=done.model, checkpoint="2")
         pairs = self.served.put_pairs()
         created = self.provider.create_job(
@@ -177,6 +188,11 @@ METHODS = {
     ("POST", ":cancel"),
     ("GET", ":listVersions"),
     ("GET", "@1:listCheckpoints"),
+    ("PATCH", "@1"),
+    ("POST", "@1:mergeVersionAliases"),
+    ("GET", "/runs"),
+    ("GET", "/timeSeries"),
+    ("GET", ":read"),
     ("POST", "/upload/storage/v1/b/acme-tuning/o"),
     ("GET", "/o/none.jsonl"),
 }
@@ -190,6 +206,45 @@ def test_every_request_of_a_run_is_one_of_googles_methods(runner: Runner, tmp_pa
     for verb, ending in METHODS:
         assert runner.served.recorder.requests(verb, ending), (verb, ending)
     assert [fault for exchange in seen for fault in request_faults(exchange)] == []
+
+
+def test_our_metrics_are_those_that_googles_client_reads(runner: Runner) -> None:
+    created = runner.provider.create_job(a_request())
+    runner.served.advance(hours=2)
+    done = runner.provider.get_job(created.name)
+    assert done is not None
+    assert done.experiment is not None
+    ours = runner.provider.read_series(done.experiment, frozenset({"train_total_loss"}))
+    context = httpx.get(f"{runner.served.url}/v1/{done.experiment}").json()
+    options = ClientOptions(api_endpoint=runner.served.url)
+    with aiplatform_v1.TensorboardServiceClient(
+        transport="rest", credentials=AnonymousCredentials(), client_options=options
+    ) as client:
+        board = context["metadata"]["backing_tensorboard_resource"]
+        experiment = f"{board}/experiments/{done.experiment.rpartition('/')[2]}"
+        (run,) = client.list_tensorboard_runs(parent=experiment)
+        (series,) = (
+            one
+            for one in client.list_tensorboard_time_series(parent=run.name)
+            if one.display_name == "/train_total_loss"
+        )
+        theirs = client.read_tensorboard_time_series_data(tensorboard_time_series=series.name)
+    assert [(point.step, point.value) for point in ours["train_total_loss"]] == [
+        (point.step, point.scalar.value) for point in theirs.time_series_data.values
+    ]
+
+
+def test_an_etag_that_has_gone_by_changes_no_default_checkpoint(runner: Runner) -> None:
+    runner.provider.create_job(a_request())
+    runner.served.advance(hours=2)
+    (done,) = runner.provider.list_jobs().jobs
+    assert done.model is not None
+    base = done.model.partition("@")[0]
+    (version,) = (runner.provider.list_versions(base) or {}).values()
+    runner.provider.set_default_checkpoint(version.name, "2", version.etag)
+    with pytest.raises(Rejected) as refused:
+        runner.provider.set_default_checkpoint(version.name, "1", version.etag)
+    assert refused.value.reason == "ABORTED"
 
 
 def test_a_create_is_json_and_goes_out_with_the_token(runner: Runner) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.builders import a_creation, a_job, a_key, a_lock, a_target
 from tests.support.profiles import effort
-from tests.support.strategies import creations, texts
+from tests.support.strategies import creations, pointers, texts
 from tests.support.vectors import a_full_lock
 from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.observed import JobState
@@ -31,9 +31,12 @@ def _books(*addresses: str) -> st.SearchStrategy[dict[str, LockedJob]]:
 
 
 locks = st.builds(
-    lambda jobs, retired: replace(empty_lock(a_target()), jobs=jobs, retired=retired),
+    lambda jobs, retired, found: replace(
+        empty_lock(a_target()), jobs=jobs, retired=retired, pointers=found
+    ),
     _books("a", "b/c", "d"),
     _books("old", "old/stage"),
+    pointers,
 )
 
 

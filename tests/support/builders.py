@@ -20,6 +20,7 @@ from tuneops.core.desired import (
     ParentRef,
     Pinned,
     Pins,
+    Promotion,
     Target,
     desire,
 )
@@ -149,6 +150,16 @@ def a_chain(*stages: str, name: str = "support-bot", **changes: Any) -> tuple[De
         jobs.append(a_declared(address, after=above, data=f"gs://data/{stage}.jsonl", **changes))
         above = address
     return tuple(jobs)
+
+
+def a_promotion(stage: str = "support-bot/tone", **changes: Any) -> Promotion:
+    """A promotion of a stage's last checkpoint to `prod`."""
+    address = Address.parse(stage)
+    where = SourceRef(path="specs/jobs.yaml", line=1, column=1)
+    plain = Promotion(
+        name=address.name, alias="prod", stage=address, checkpoint="last", where=where
+    )
+    return replace(plain, **changes)
 
 
 def a_declaration(*jobs: DeclaredJob, target: Target | None = None) -> Declaration:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.builders import a_dataset, a_declaration, a_declared
 from tests.support.world import Rules
 from tuneops.core.desired import Declaration, DeclaredJob, Metadata
-from tuneops.core.lock import Creation
+from tuneops.core.lock import Creation, Measured, Pointer
 from tuneops.core.observed import Checkpoint, Failure, JobState
 from tuneops.core.policy import Policy, Retry, Timeout
 from tuneops.core.recipe import (
@@ -90,6 +90,30 @@ creations = st.builds(
     ),
     chosen=st.none() | texts,
     error=st.none() | st.builds(Failure, code=st.integers(0, 16), message=texts),
+    measured=st.none()
+    | st.dictionaries(
+        texts,
+        st.builds(
+            Measured, on=texts, values=st.dictionaries(texts, st.sampled_from(["0.5", "nan"]))
+        ),
+        min_size=1,
+        max_size=2,
+    ),
+)
+pointers = st.none() | st.dictionaries(
+    st.sampled_from(["a", "b"]),
+    st.dictionaries(
+        st.sampled_from(["prod", "canary"]),
+        st.builds(
+            Pointer,
+            creation=st.sampled_from(["k1", "k2"]),
+            model=st.sampled_from(["models/1@1", "models/2@1"]),
+            checkpoint=st.sampled_from(["1", "2"]),
+            also=st.none() | st.just(("models/3@1",)),
+        ),
+        min_size=1,
+    ),
+    min_size=1,
 )
 evidence = st.builds(Evidence, generation=st.none() | texts, examples=st.none() | st.integers(0))
 

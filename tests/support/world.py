@@ -28,7 +28,7 @@ from tuneops.core.observed import (
 )
 from tuneops.core.plan import Approval, Plan
 from tuneops.core.planner import make_plan
-from tuneops.core.recipe import Dataset, Evidence, Pretuned, Upstream
+from tuneops.core.recipe import Best, Dataset, Evidence, Pretuned, Upstream
 from tuneops.core.request import JobRequest
 from tuneops.engine.execute import Hands
 from tuneops.engine.ports import Listing, StoredObject
@@ -222,6 +222,7 @@ class SimWorld:
             fields=shown_fields(request),
             description=request.description,
             display_name=request.display_name or "",
+            experiment=f"experiment-{number}",
         )
         job = SimJob(
             shown=shown,
@@ -366,6 +367,8 @@ class SimWorld:
                 if parent.shown.state is JobState.SUCCEEDED
             }
             assert source.model in parents, "it continues from something else than its parent"
+            if isinstance(upstream.checkpoint, Best):
+                continue  # what was measured is in the locks, not here
             parent = parents[source.model]
             entry = Creation(
                 attempt=1,
@@ -481,6 +484,8 @@ class Runner:
         self.name = name
         self.disk = disk(self)
         self.crash_at: int | None = None
+        self.crash_after = ""
+        """What the words of an instant begin with at which the process stops, if any."""
         self.instants: list[str] = []
         self.meanwhile: dict[int, Callable[[], object]] = {}
         """What others do at the so-many-th instant."""
@@ -519,6 +524,8 @@ class Runner:
         if others is not None:
             others()
         if len(self.instants) == self.crash_at:
+            raise Crash(what)
+        if self.crash_after and what.startswith(self.crash_after):
             raise Crash(what)
 
     # --- ports

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from tuneops.core.desired import DesiredGraph, Promotion
+from tuneops.core.fingerprint import creation_key
 from tuneops.core.lock import Creation, Lock, Pointer
 from tuneops.core.observed import ModelVersion, Observed
 
@@ -29,6 +30,25 @@ def made_versions(lock: Lock) -> Mapping[str, tuple[str, str, Creation]]:
         for address, key, creation in lock.creations()
         if creation.succeeded and creation.model is not None
     }
+
+
+def our_versions(graph: DesiredGraph, lock: Lock, observed: Observed) -> dict[str, tuple[str, str]]:
+    """Address and key by the version that a job of ours made, recorded or only seen."""
+    target = graph.target
+    found: dict[str, tuple[str, str]] = {}
+    for (lineage, attempt), jobs in observed.owned(target.owner).items():
+        for job in jobs:
+            if job.model is not None and job.ownership is not None:
+                key = creation_key(
+                    owner=target.owner,
+                    project=target.project,
+                    location=target.location,
+                    lineage=lineage,
+                    attempt=attempt,
+                )
+                found[short_version(job.model)] = (job.ownership.address, key)
+    recorded = made_versions(lock).items()
+    return found | {version: (address, key) for version, (address, key, _) in recorded}
 
 
 def carriers(observed: Observed, alias: str) -> Iterator[ModelVersion]:
@@ -67,7 +87,7 @@ def _noted(
         if other.alias == promotion.alias and other.name != promotion.name
         if (pointer := lock.pointer(other.name, other.alias))
     }
-    made = made_versions(lock)
+    made = our_versions(graph, lock, observed)
     ours = [
         version
         for version in carriers(observed, promotion.alias)

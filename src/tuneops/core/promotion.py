@@ -12,7 +12,7 @@ from tuneops.core.desired import Promotion
 from tuneops.core.drift import Drift, DriftKind
 from tuneops.core.lock import Creation, Lock, Pointer
 from tuneops.core.plan import Action, Change, Move, Reason
-from tuneops.core.pointers import base_of, carries, made_versions, short_version
+from tuneops.core.pointers import base_of, carries, made_versions, our_versions, short_version
 from tuneops.core.recipe import Best
 from tuneops.core.view import View
 
@@ -64,7 +64,7 @@ def _stays(view: View, promotion: Promotion) -> Iterator[Change]:
     )
     line = _compared(view, aim)
     if line.action is Action.POINT and line.move is not None:
-        yield line
+        yield replace(line, reason=Reason.POINTER_MOVED)
 
 
 def _collide(one: _Aim, two: _Aim) -> bool:
@@ -145,8 +145,12 @@ def _ours(view: View, promotion: Promotion, holder: str) -> bool:
     """Say whether an alias may be taken from a version: we made it, or we promote on its model."""
     pointer = view.ledger.pointer(promotion.name, promotion.alias)
     on_model = pointer and short_version(pointer.model).partition("@")[0]
-    made = short_version(holder) in made_versions(view.ledger)
-    return made or on_model == short_version(holder).partition("@")[0]
+    number = short_version(holder)
+    return (
+        on_model == number.partition("@")[0]
+        or number in made_versions(view.ledger)
+        or number in our_versions(view.graph, view.ledger, view.observed)
+    )
 
 
 def _elsewhere(view: View, promotion: Promotion, base: str) -> tuple[str, ...]:
