@@ -405,7 +405,7 @@ def test_the_best_checkpoint_is_measured_or_held_never_guessed(
         settled(runner)
 
 
-@effort(40)
+@effort(25)
 @given(
     commits=st.lists(
         st.tuples(

@@ -82,10 +82,36 @@ def status_json(plan: Plan, view: View) -> dict[str, Any]:
         "command": "status",
         "environment": plan.environment,
         "jobs": jobs_json(plan, view),
+        **({"pointers": pointers} if (pointers := pointers_json(plan, view)) else {}),
         "summary": {"settled": plan.settled, "drift": len(plan.drift)},
         "diagnostics": [],
     }
 
+
+def pointers_json(plan: Plan, view: View) -> list[dict[str, Any]]:
+    """One entry for each promotion: where its alias is, and whether it belongs there."""
+    lines = {change.place: change for change in plan.changes if change.alias}
+    found = []
+    for promotion in view.graph.promotions:
+        place = f"{promotion.name}@{promotion.alias}"
+        pointer = view.ledger.pointer(promotion.name, promotion.alias)
+        change = lines[place]
+        drift = any(one.address == place for one in plan.drift)
+        found.append(
+            {
+                "name": promotion.name,
+                "alias": promotion.alias,
+                "sync": "Drifted" if drift else POINTED.get(change.action, "OutOfSync"),
+                "reason": change.reason.value,
+                "model": pointer.model if pointer else None,
+                "checkpoint": pointer.checkpoint if pointer else None,
+                "target": promotion.target,
+            }
+        )
+    return found
+
+
+POINTED = {Action.KEEP: "InSync"}
 
 HEADS = ("JOB", "SYNC", "HEALTH", "REASON", "MODEL", "CHECKPOINT", "AGE")
 WIDE = ("STATE", "ATTEMPT", "TUNING JOB", "ENDPOINT", "TOKENS", "PLAN")
@@ -101,6 +127,11 @@ def status_text(plan: Plan, view: View, *, wide: bool) -> Iterator[Line]:
     manners = {"Healthy": "keep", "Degraded": "cancel", "Missing": "hold"}
     for job, row in zip(jobs, body, strict=True):
         yield Line(inert(row), manners.get(job["health"], "wait"))
+    for pointer in pointers_json(plan, view):
+        where = f"{short_model(pointer['model']) or '-'} checkpoint {pointer['checkpoint'] or '-'}"
+        words = f"{pointer['sync']}, {REASONS[Reason(pointer['reason'])]}"
+        manner = "keep" if pointer["sync"] == "InSync" else "hold"
+        yield Line(inert(f"{pointer['name']}@{pointer['alias']}  {words}  {where}"), manner)
     yield Line()
     running = sum(1 for job in jobs if job["health"] == "Progressing")
     healthy = sum(1 for job in jobs if job["health"] == "Healthy")

@@ -1,5 +1,6 @@
 """`tuneops output`: one result, for scripts."""
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -8,7 +9,7 @@ from tuneops.cli.locks import read_lock
 from tuneops.cli.main import options
 from tuneops.cli.options import Command, common
 from tuneops.cli.project import open_project
-from tuneops.core.lock import Creation
+from tuneops.core.lock import Creation, Lock
 from tuneops.errors import TuneopsError
 
 FIELDS = ("model", "checkpoint", "endpoint", "job")
@@ -21,20 +22,27 @@ FIELDS = ("model", "checkpoint", "endpoint", "job")
 def command(context: click.Context, /, address: str, **values: Any) -> int:
     """Print one result from the lock: ADDRESS, or ADDRESS.FIELD for one line.
 
-    FIELD is model, checkpoint, endpoint or job. It asks no service.
+    FIELD is model, checkpoint, endpoint or job. `chain@alias` is what a promotion
+    put the alias on. It asks no service.
 
     \b
     Examples:
       tuneops output ticket-router.endpoint
       tuneops output support-bot/tone.model --env prod
-      tuneops output support-bot/tone --format json
+      tuneops output support-bot@prod.endpoint
     """
     chosen = options(context, values)
     name, _, field = address.partition(".")
     if field and field not in FIELDS:
         raise click.UsageError(f"no field `{field}`; there are {', '.join(FIELDS)}", context)
     lock = read_lock(open_project(chosen))
-    result = lock.at(name).result
+    chain, at, alias = name.partition("@")
+    result = _promoted(lock, chain, alias) if at else lock.at(name).result
+    if result is None and at:
+        known = ", ".join(f"{n}@{a}" for n, found in (lock.pointers or {}).items() for a in found)
+        raise TuneopsError(
+            f"`{name}` is no alias in the lock", help=f"aliases: {known or 'none yet'}"
+        )
     if result is None:
         known = ", ".join(a for a in sorted(lock.jobs) if lock.jobs[a].result) or "none yet"
         raise TuneopsError(
@@ -57,6 +65,15 @@ def command(context: click.Context, /, address: str, **values: Any) -> int:
         lines = [f"{key}={value}\n" for key, value in found.items() if value is not None]
         chosen.console.answer_text("".join(lines))
     return 0
+
+
+def _promoted(lock: Lock, name: str, alias: str) -> Creation | None:
+    """What an alias is on, with the checkpoint that was made its default."""
+    pointer = lock.pointer(name, alias)
+    known = {key: creation for _, key, creation in lock.creations()}
+    if pointer is None or pointer.creation not in known:
+        return None
+    return replace(known[pointer.creation], chosen=pointer.checkpoint)
 
 
 def _fields(result: Creation) -> dict[str, str | None]:
