@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit lint types contracts workflows soak people side-by-side bench large fuzz format clean
+.PHONY: help setup demo test check unit lint types contracts workflows soak people side-by-side figures reliability-doc bench large fuzz format clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +62,12 @@ large: $(READY) ## A dataset of 1 GB in little memory (minutes)
 
 fuzz: $(READY) ## The laws of datasets, two hundred times as often
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/properties/test_dataset_laws.py
+
+figures: $(READY) ## Measure what docs/reliability.md shows (minutes)
+	FIGURES=1 $(BIN)/python -m tests.reliability.measure
+
+reliability-doc: $(READY) ## Write docs/reliability.md anew
+	$(BIN)/python -m tests.reliability
 
 format: $(READY) ## Put the code into form
 	$(BIN)/ruff check --fix .

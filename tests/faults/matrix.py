@@ -322,14 +322,15 @@ MATRIX: dict[int, Fault] = {
     84: row(
         "somebody pushed a lock first",
         "0",
+        "test_lock_travel::test_a_push_that_comes_too_late_is_made_again_from_what_was_first",
+        "test_lock_travel::test_many_who_push_at_once_lose_nothing",
         "test_merge_driver::test_two_branches_that_both_applied_become_one_lock_and_one_plan",
-        "test_merge::test_nothing_that_either_side_knows_is_lost",
     ),
     85: row(
         "a lock that cannot be pushed",
-        "0",
-        "test_workflows::test_a_pull_request_is_planned_merged_applied_and_followed_to_the_end",
-        instead="how the lock travels is a setting of the workflow, not a part of a run",
+        "unchanged",
+        "test_lock_travel::test_a_remote_that_takes_no_push_says_why",
+        "test_lock_travel::test_a_remote_that_cannot_be_reached_is_said_and_not_raised",
     ),
     86: row(
         "no git, a shallow clone, a detached HEAD",
