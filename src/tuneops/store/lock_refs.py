@@ -24,6 +24,10 @@ _PERSON = {"name": "tuneops", "email": "tuneops@localhost"}
 """Who commits where git knows of nobody."""
 
 
+class Moved(Unavailable):
+    """A branch moved on between two looks at it: look again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tips:
     """What a remote shows at one instant; None for what it does not have."""
@@ -72,6 +76,7 @@ class LockRefs:
     def bring(self, commit: str, branch: str, *, alone: bool) -> None:
         """Have a commit of a remote branch here, objects only; no ref is moved.
 
+        Moved when it is not to be had any more, because the branch is elsewhere by now.
         `alone`: in a clone without its whole history, without that of the branch either.
         """
         if self._has(commit):
@@ -79,7 +84,7 @@ class LockRefs:
         depth = ("--depth=1",) if alone and self._shallow() else ()
         self._run(*FETCH, *depth, "--", self.remote, f"refs/heads/{branch}")
         if not self._has(commit):
-            raise self._unavailable(f"`{branch}` moved while it was fetched")
+            raise Moved(f"`{branch}` on `{self.remote}` moved while it was fetched")
 
     def read(self, commit: str, path: str, shown: str) -> bytes | None:
         """A file below the project's root as a commit has it; None where there is none.

@@ -14,7 +14,7 @@ from typing import Literal
 from tuneops.core.desired import Target
 from tuneops.core.lock import Lock
 from tuneops.errors import InputError, LockDamaged, TuneopsError, Unavailable
-from tuneops.store.lock_refs import LockRefs, Tips
+from tuneops.store.lock_refs import LockRefs, Moved, Tips
 from tuneops.store.lockfile import Place, dump, lock_path, own, parse, union
 
 BRANCH = "tuneops/lock"
@@ -89,21 +89,29 @@ class LockTravel:
         Never Unavailable: that is said in the reading. LockDamaged, naming the branch, when what is
         there cannot be trusted.
         """
-        try:
-            tips = self._refs.tips(self.branch)
-            wanted = [(self.branch, tips.branch_tip)]
-            if self._target.lock == "commit" and tips.default != self.branch:
-                wanted.append((tips.default or "", tips.default_tip))
-            places = []
-            for branch, tip in wanted:
-                if tip is None or not branch:
-                    continue
-                self._refs.bring(tip, branch, alone=branch == self.branch)
-                lock = self._lock_at(tip, branch, self._path)
-                if lock is not None:
-                    places.append(Place(shown=self._shown(branch), commit=tip, lock=lock))
-        except Unavailable as fault:
-            return Reading(trouble="; ".join((fault.message, *fault.notes)))
+        reading = Reading()
+        for _ in range(TRIES):
+            try:
+                return self._look()
+            except Moved as fault:
+                reading = Reading(trouble=fault.message)
+            except Unavailable as fault:
+                return Reading(trouble="; ".join((fault.message, *fault.notes)))
+        return reading
+
+    def _look(self) -> Reading:
+        tips = self._refs.tips(self.branch)
+        wanted = [(self.branch, tips.branch_tip)]
+        if self._target.lock == "commit" and tips.default != self.branch:
+            wanted.append((tips.default or "", tips.default_tip))
+        places = []
+        for branch, tip in wanted:
+            if tip is None or not branch:
+                continue
+            self._refs.bring(tip, branch, alone=branch == self.branch)
+            lock = self._lock_at(tip, branch, self._path)
+            if lock is not None:
+                places.append(Place(shown=self._shown(branch), commit=tip, lock=lock))
         return Reading(places=tuple(places), tips=tips)
 
     def write_back(self, lock: Lock, seen: Lock | None, onto: Literal["commit", "branch"]) -> Sent:
@@ -115,7 +123,11 @@ class LockTravel:
         words, refusals = "", 0
         for tried in range(1, TRIES + 1):
             tips = self._refs.tips(self.branch)
-            branch, tip = self._goal(tips, onto)
+            try:
+                branch, tip = self._goal(tips, onto)
+            except Moved as fault:
+                words = fault.message
+                continue
             sent, contents = self._due(tips, branch, tip, lock, seen)
             if not contents:
                 return sent
@@ -129,7 +141,7 @@ class LockTravel:
                 break
             self._sleep(PAUSE * 2 ** (tried - 1) * (0.5 + self._chance()))
         raise NotPushed(
-            f"the lock could not be pushed to `{branch}` on `{self.remote}`",
+            f"the lock could not be pushed to `{self.remote}`",
             notes=(words or "another run pushed first, every time",),
             help=_remedy(onto, self._path),
         )

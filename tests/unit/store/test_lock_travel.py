@@ -216,6 +216,26 @@ def test_the_branch_keeps_up_with_the_default_branch_without_force(
     assert second == git(remote, "rev-parse", BRANCH)
 
 
+def test_a_branch_that_moves_while_it_is_fetched_is_looked_at_again(
+    remote: Path, theirs: Path, tmp_path: Path
+) -> None:
+    shallow = clone(remote, tmp_path / "shallow", "--depth=1")
+    travel(theirs).write_back(lock_of(1), None, "branch")
+    one = travel(shallow)
+    bring, left = one._refs.bring, [2]
+
+    def overtaken(commit: str, branch: str, *, alone: bool) -> None:
+        if branch == BRANCH and left:
+            travel(theirs).write_back(lock_of(left.pop()), None, "branch")
+        bring(commit, branch, alone=alone)
+
+    one._refs.bring = overtaken  # type: ignore[method-assign]
+    assert set(one.read().places[0].lock.jobs) == names(1, 2)
+    left.append(4)
+    one.write_back(lock_of(5), None, "branch")
+    assert jobs_at(remote, BRANCH) == names(1, 2, 4, 5)
+
+
 @pytest.mark.parametrize("how", ["merged", "squashed", "fast-forward"])
 def test_a_branch_that_was_merged_goes_on_from_the_default_branch(
     mine: Path, theirs: Path, remote: Path, how: str
@@ -370,7 +390,7 @@ def test_a_remote_that_takes_no_push_says_why(mine: Path, remote: Path) -> None:
     hook = remote / "hooks/pre-receive"
     hook.write_text("#!/bin/sh\necho 'main is protected' >&2; exit 1\n")
     hook.chmod(0o755)
-    with pytest.raises(NotPushed, match="to `main` on `origin`") as fault:
+    with pytest.raises(NotPushed, match="pushed to `origin`") as fault:
         travel(mine, target("commit")).write_back(lock_of(1), None, "commit")
     assert "main is protected" in " ".join(fault.value.notes)
     assert "`lockBranch:`" in (fault.value.help or "")
