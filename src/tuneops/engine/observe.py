@@ -113,12 +113,12 @@ def strangers(
     target = graph.target
     lineages = {job.lineage for job in graph.jobs}
     found = set[str]()
-    for (lineage, attempt), jobs in observed.owned(target.owner).items():
+    for (lineage, attempt), jobs in observed.owned(*target.owners).items():
         live = [job for job in jobs if not job.state.terminal]
         if not live or (lineage in lineages and not (twins and len(jobs) > 1)):
             continue
         key = creation_key(
-            owner=target.owner,
+            owner=target.origin,
             project=target.project,
             location=target.location,
             lineage=lineage,
