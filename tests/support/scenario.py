@@ -5,6 +5,7 @@
     was | specs     `bot/week data=b after=bot/seed checkpoint=epoch:2 retry=1 suspended …`,
                     `supersede=finish remove=cancel queued=24h accept-partial protect`,
                     `was=robot/week accept=2:-1d` (the version of model 2, until yesterday),
+                    `resume=2` (although job 2 was cancelled by somebody),
                     `data=new~old` (the bytes of `old` under another name)
     lock            `bot/week week@was 2 SUCCEEDED attempt=1 asked=20m by-us retired …`
     seen            `bot/week week@was 2 RUNNING age=30h still=25h …`, `missing 2`,
@@ -156,6 +157,7 @@ def _declared(words: list[str]) -> DeclaredJob:
         policy=policy,
         moved_from=Address.parse(options.pop("was")) if "was" in options else None,
         accept=_accepted(options),
+        resume=options.pop("resume", None),
     )
     options.pop("suspended", None)
     assert not options, options

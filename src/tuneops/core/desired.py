@@ -200,6 +200,8 @@ class DeclaredJob:
     accept: Acceptance | None = None
     moved_from: Address | None = None
     """The address that this job had before."""
+    resume: str | None = None
+    """The cancelled job that this spec knows of: it is no veto any more."""
     evaluation_config: Mapping[str, Any] | None = None
     """The service's own JSON. Of no lineage: what is measured changes nothing that is trained."""
     gate: Gate | None = None
@@ -263,6 +265,7 @@ class DesiredJob:
     adopt: Adoption | None = None
     accept: Acceptance | None = None
     moved_from: Address | None = None
+    resume: str | None = None
     evaluation_config: Mapping[str, Any] | None = None
     gate: Gate | None = None
 
@@ -373,6 +376,7 @@ def _desire(
         adopt=job.adopt,
         accept=job.accept,
         moved_from=job.moved_from,
+        resume=job.resume,
         evaluation_config=job.evaluation_config,
         gate=job.gate,
     )

@@ -7,6 +7,7 @@ from enum import StrEnum
 from tuneops.core.desired import DesiredGraph, ModelRef
 from tuneops.core.lock import Lock
 from tuneops.core.observed import JobState, ModelVersion, Observed
+from tuneops.core.policy import lifted
 from tuneops.core.recipe import Evidence, Pretuned
 
 
@@ -55,7 +56,8 @@ def _models(graph: DesiredGraph, ledger: Lock, observed: Observed) -> Iterator[D
                 found="nothing",
             )
         for creation in locked.creations.values():
-            vetoed = creation.state is JobState.CANCELLED and not creation.cancel_asked
+            ended = creation.state is JobState.CANCELLED and not creation.cancel_asked
+            vetoed = ended and not lifted(job.resume, creation.job)
             if (
                 vetoed
                 and not creation.succeeded

@@ -64,6 +64,7 @@ class Reason(StrEnum):
     NEVER_MADE = "never-made"
     RETRY = "retry"
     WANTED_AGAIN = "wanted-again"
+    RESUMED = "resumed"
     SUPERSEDED = "superseded"
     DUPLICATE = "duplicate"
     REMOVED = "removed"

@@ -16,6 +16,7 @@ from tuneops.core.lock import Creation
 from tuneops.core.match import adoptable
 from tuneops.core.observed import INFRASTRUCTURE_CODES, JobState
 from tuneops.core.plan import Action, Change, Plan, Reason
+from tuneops.core.policy import lifted
 from tuneops.core.promotion import pointer_drift, promotions
 from tuneops.core.purchase import begin, why_new
 from tuneops.core.view import View
@@ -147,6 +148,8 @@ def _ended(
     if creation.state is JobState.CANCELLED:
         if creation.cancel_asked:
             return begin(view, job, again, Reason.WANTED_AGAIN, None, decided)
+        if lifted(job.resume, creation.job):
+            return begin(view, job, again, Reason.RESUMED, None, decided)
         return _line(job, Action.HOLD, Reason.CANCELLED_ELSEWHERE, key, creation)
     curable = creation.error is not None and creation.error.code in INFRASTRUCTURE_CODES
     tries_left = creation.attempt <= job.policy.retry.limit

@@ -57,3 +57,8 @@ class Acceptance:
     def covers(self, version: str) -> bool:
         """Say whether this is the version that was meant; project ids and numbers are one."""
         return self.model.rpartition("/")[2] == version.rpartition("/")[2]
+
+
+def lifted(resume: str | None, job: str | None) -> bool:
+    """Say whether a spec's `resume` means this cancelled job, by its id or its full name."""
+    return resume is not None and resume.rpartition("/")[2] == (job or "").rpartition("/")[2]

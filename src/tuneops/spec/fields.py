@@ -30,6 +30,7 @@ _CLAIMS = re.compile(rf"auto|local|git|{_BUCKET.pattern}")
 _MODEL_VERSION = re.compile(
     r"(projects/[^/\s]+/locations/[a-z0-9-]+/)?models/[0-9A-Za-z_-]+@[0-9]+"
 )
+_JOB = re.compile(r"(projects/[^/\s]+/locations/[a-z0-9-]+/)?(tuningJobs/)?[0-9]+")
 _ADDRESS = re.compile(rf"{NAME.pattern}(/{NAME.pattern})?")
 _REASON = re.compile(r"(?=.*\S)[^\n]{1,200}")
 _DISPLAY_NAME = re.compile(r"(?=.*\S).{1,128}", re.DOTALL)
@@ -65,6 +66,9 @@ Moment = Annotated[
 ]
 ModelVersion = Annotated[
     str, form(_MODEL_VERSION, "a model version, `models/123@2` or with its project and location")
+]
+CancelledJob = Annotated[
+    str, form(_JOB, "the id of a cancelled job, `tuningJobs/987`, or its full name")
 ]
 OldAddress = Annotated[str, form(_ADDRESS, "a name, or `chain/stage`")]
 Reason = Annotated[

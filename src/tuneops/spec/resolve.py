@@ -154,6 +154,7 @@ def _job(project: Project, draft: Draft) -> DeclaredJob:
         adopt=Adoption(target=spec.adopt, as_is=bool(spec.as_is)) if spec.adopt else None,
         accept=_acceptance(draft),
         moved_from=draft.moved_from,
+        resume=spec.resume,
         where=draft.where,
         evaluation_config=as_json(config) if (config := evaluation(draft)) else None,
         gate=_gate(spec),

@@ -19,6 +19,7 @@ from tuneops.spec.fields import (
     Beta,
     Branch,
     Bucket,
+    CancelledJob,
     Claims,
     DisplayName,
     Epochs,
@@ -154,6 +155,7 @@ class TuningJobSpec(Origin):
 
     accept_parent: AcceptParentSpec | None = None
     moved_from: OldAddress | None = None
+    resume: CancelledJob | None = None
 
     supervised_tuning_spec: SupervisedTuningSpec | None = None
     preference_optimization_spec: PreferenceOptimizationSpec | None = None
