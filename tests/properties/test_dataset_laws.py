@@ -96,7 +96,9 @@ def test_the_fast_way_measures_what_the_strict_way_does(
     method, example = given
     found = MEASURES[method](spelled(example, separators, ascii))
     weight = weigh(example, method)
-    if separators != (" , ", " : ") and '\\\\":' not in json.dumps(example):
+    text = json.dumps(example)
+    looks_like_keys = '\\\\":' in text or '": ":' in text  # those are left to the strict way
+    if separators != (" , ", " : ") and not looks_like_keys:
         assert found is not None
     assert found is None or found == (weight.billed, weight.tokens, weight.turns)
 
