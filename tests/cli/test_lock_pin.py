@@ -1,7 +1,8 @@
 """Data in a bucket, as a person meets it: drift, `lock pin`, `onDatasetChange`, wrong bytes."""
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,6 +48,22 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def emulated(project: Path) -> Iterator[httpx.Client]:
+    """The object store of the project's own emulator."""
+    state = project / ".tuneops"
+    state.mkdir(exist_ok=True)
+    with (
+        Emulator(state / "emulator.db", wall=lambda: datetime.now(UTC)) as emulator,
+        httpx.Client(
+            transport=httpx.WSGITransport(app=emulator),
+            base_url="http://127.0.0.1",
+            trust_env=False,
+        ) as client,
+    ):
+        yield client
+
+
 @pytest.fixture
 def put(project: Path) -> Put:
     """Write an object with so many examples; with none, remove it."""
@@ -54,14 +71,7 @@ def put(project: Path) -> Put:
     def write(uri: str, count: int) -> None:
         bucket, _, name = uri.removeprefix("gs://").partition("/")
         content = "".join(example(f"what is {n}?", "a number") for n in range(count))
-        state = project / ".tuneops"
-        state.mkdir(exist_ok=True)
-        with (
-            Emulator(state / "emulator.db", wall=lambda: datetime.now(UTC)) as emulator,
-            httpx.Client(
-                transport=httpx.WSGITransport(app=emulator), base_url="http://127.0.0.1"
-            ) as client,
-        ):
+        with emulated(project) as client:
             if count:
                 query = {"uploadType": "media", "name": name}
                 answer = client.post(
@@ -110,6 +120,8 @@ def test_moving_a_pin_is_the_only_way_from_new_bytes_to_a_purchase(project: Path
     ran(project, "lock", "pin", "bot/seed")
     assert (project / "specs/tuneops.local.lock.json").read_bytes() == before
 
+    assert "12 examples" in ran(project, "plan").out
+    assert "the old bytes are gone" in ran(project, "plan").out
     told = ran(project, "lock", "pin", "bot/week").out
     assert "1 pin moved; nothing was bought." in told and "->" in told
     assert list(lock(project)["pins"]) == ["bot/week"]  # type: ignore[call-overload]
@@ -166,6 +178,32 @@ def test_bytes_that_change_while_a_job_may_read_them(project: Path, put: Put) ->
     assert "current" not in lock(project)["jobs"]["bot/seed"]  # type: ignore[index]
     ran(project, "lock", "pin", "bot/seed")
     assert actions(project) == {"bot/seed": "create", "bot/week": "continue"}
+
+
+def test_what_became_of_the_examples_is_told_where_the_bucket_keeps_the_old(
+    project: Path, put: Put
+) -> None:
+    with emulated(project) as client:
+        kept = client.patch("/storage/v1/b/acme", json={"versioning": {"enabled": True}})
+        assert kept.is_success
+    ran(project, "apply", "--wait")
+    put(WEEK, 12)
+    told = "2 added; 10 -> 12 examples"
+    assert told in ran(project, "plan").out
+    (drift,) = ran(project, "plan", "-f", "json").document["drift"]
+    assert told in drift["detail"]
+    assert told in ran(project, "lock", "pin", "--dry-run").out
+
+
+def test_small_data_of_a_new_job_is_looked_into_before_it_is_bought(
+    project: Path, put: Put
+) -> None:
+    with emulated(project) as client:
+        query = {"uploadType": "media", "name": "week.jsonl"}
+        client.post("/upload/storage/v1/b/acme/o", params=query, content=b"{}\nno json\n")
+    done = ran(project, "apply", code=65)
+    assert f"{WEEK}:2:1" in done.err
+    assert not (project / "specs/tuneops.local.lock.json").exists(), "nothing was bought"
 
 
 def test_an_unknown_address_is_refused(project: Path, put: Put) -> None:

@@ -92,6 +92,10 @@ def refuse_bad_data(session: "Session") -> None:
     asked = {creation.lineage for _, _, creation in session.world.locks.load().creations()}
     new = {job.address for job in session.graph.jobs if job.lineage not in asked}
     findings = tuple(check_data(session.project, new)[1])
+    if any(job.address in new and job.training.file is None for job in session.graph.jobs):
+        from tuneops.cli.buckets import check_small
+
+        findings += tuple(check_small(session, new))
     if has_errors(findings):
         raise InputError(findings)
 

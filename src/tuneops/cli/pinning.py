@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tuneops.cli.buckets import became
 from tuneops.cli.options import Options
 from tuneops.cli.project import open_project
 from tuneops.cli.session import Session, alone, connect
@@ -12,6 +13,7 @@ from tuneops.core.lock import Lock
 from tuneops.core.pins import Pin, with_pins
 from tuneops.engine.moves import Move, find_moves
 from tuneops.engine.pins import pin as pinned_graph
+from tuneops.engine.ports import StoredObject
 from tuneops.errors import TuneopsError
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted
@@ -33,6 +35,7 @@ def pin(chosen: Options, addresses: Sequence[str], *, dry_run: bool) -> int:
         )
         moved = with_pins(lock, {(move.address, move.name): move.after for move in moves})
         _refuse_twins(session, moved)
+        told = dict(_became(session, moves))
         written = not dry_run and session.locks.save(moved)
         shown = session.locks.shown
     if chosen.machine:
@@ -43,12 +46,12 @@ def pin(chosen: Options, addresses: Sequence[str], *, dry_run: bool) -> int:
                 "lock": shown,
                 "dryRun": dry_run,
                 "written": written,
-                "moves": [_document(move) for move in moves],
+                "moves": [_document(move, told.get(move, "")) for move in moves],
                 "diagnostics": [],
             }
         )
         return 0
-    lines = [line for move in moves for line in _move_lines(move)]
+    lines = [line for move in moves for line in _move_lines(move, told.get(move, ""))]
     chosen.console.answer([*lines, *_end(moves, len(wanted), shown, dry_run=dry_run)])
     return 0
 
@@ -76,7 +79,16 @@ def _refuse_twins(session: Session, lock: Lock) -> None:
     )
 
 
-def _move_lines(move: Move) -> Iterator[Line]:
+def _became(session: Session, moves: Sequence[Move]) -> Iterator[tuple[Move, str]]:
+    """What became of the examples of each dataset that is moved; asked for, so of any size."""
+    for move in moves:
+        job = session.graph.find_text(move.address)
+        if isinstance(move.before, Pinned) and isinstance(move.after, Pinned) and job is not None:
+            there = StoredObject(dataset=move.after.dataset, evidence=move.after.evidence)
+            yield move, became(session.world.hands.objects, move.before, there, job.recipe.method)
+
+
+def _move_lines(move: Move, detail: str) -> Iterator[Line]:
     """A move as a person reads it: what is the same is left out."""
     sign, manner = ("~", "point") if move.before else ("+", "create")
     yield Line(inert(f"{sign} {move.address}  {move.name}"), manner)
@@ -87,6 +99,8 @@ def _move_lines(move: Move) -> Iterator[Line]:
         if before.get(name) != value
     ]
     yield from (Line(inert(row)) for row in columns(rows))
+    if detail:
+        yield Line(inert(f"    {detail}"))
 
 
 def _facts(pin: Pin | None) -> dict[str, str]:
@@ -125,10 +139,11 @@ def _end(moves: Sequence[Move], looked: int, shown: str, *, dry_run: bool) -> It
         yield Line("`tuneops plan` shows what is trained again, and at what price.")
 
 
-def _document(move: Move) -> dict[str, Any]:
+def _document(move: Move, detail: str) -> dict[str, Any]:
     return {
         "address": move.address,
         "name": move.name,
         "before": _facts(move.before) if move.before else None,
         "after": _facts(move.after),
+        "detail": detail or None,
     }

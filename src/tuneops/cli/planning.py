@@ -39,6 +39,10 @@ def plan(
         view = survey(session.graph, session.world, session.settle)
         made = make_plan(view)
         made = replace(made, advice=advise(view, made, make_plan))
+        if made.drift:
+            from tuneops.cli.buckets import explained
+
+            made = explained(made, session)
         bill = appraise(made, view, session.world.known(made, view))
         if out is not None:
             write_plan(out, plan_json(made, session.header, bill), made)

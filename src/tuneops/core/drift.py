@@ -30,6 +30,8 @@ class Drift:
     kind: DriftKind
     expected: str
     found: str
+    detail: str = ""
+    """What became of the examples of a dataset, where somebody looked."""
 
 
 def find_drift(graph: DesiredGraph, ledger: Lock, observed: Observed) -> tuple[Drift, ...]:

@@ -6,7 +6,7 @@ A pin that is moved costs nothing. What the plan makes of it may, and says so.
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from tuneops.core.desired import DesiredGraph, DesiredJob, Pinned
+from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.lock import Lock
 from tuneops.core.pins import Pin, data_pin, model_pin
 from tuneops.diagnostics import Diagnostic
@@ -89,10 +89,3 @@ def _source(job: DesiredJob, lock: Lock, meanings: Meanings) -> Iterator[Move | 
 def _means(model: str) -> str:
     """A version without its project, which has an id and a number."""
     return model.rpartition("/")[2]
-
-
-def data_moves(moves: Collection[Move]) -> Iterator[tuple[Move, Pinned, Pinned]]:
-    """The moves of datasets that were pinned before, with both pins."""
-    for move in moves:
-        if isinstance(move.before, Pinned) and isinstance(move.after, Pinned):
-            yield move, move.before, move.after

@@ -92,10 +92,6 @@ class ObjectStore(Protocol):
         """Put a file there if nothing is there yet; otherwise describe what is. Repeatable."""
         ...
 
-
-class ObjectReader(Protocol):
-    """The bytes of objects. All are reads and safe to repeat."""
-
     def version(self, uri: str, generation: str) -> StoredObject | None:
         """Metadata of one generation; None when it is not kept, as where the bucket keeps none."""
         ...

@@ -18,7 +18,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class GcsObjects:
-    """`ObjectStore` and `ObjectReader` of `engine.ports`."""
+    """`ObjectStore` of `engine.ports`."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class GcsObjects:
         return self._look(named(uri), uri, {})
 
     def version(self, uri: str, generation: str) -> StoredObject | None:
-        """See `ObjectReader`."""
+        """See `ObjectStore`."""
         return self._look(named(uri), uri, {"generation": generation})
 
     def upload(self, file: Path, uri: str) -> StoredObject:
@@ -53,7 +53,7 @@ class GcsObjects:
         return upload.run(file, uri)
 
     def read(self, stored: StoredObject) -> Blocks:
-        """See `ObjectReader`."""
+        """See `ObjectStore`."""
         return Blocks(self._client, self._waiting, named(stored.dataset.uri), stored)
 
     def _look(self, name: ObjectName, uri: str, more: dict[str, str]) -> StoredObject | None:

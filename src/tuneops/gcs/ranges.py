@@ -144,7 +144,7 @@ class Blocks(Iterator[bytes]):
                 whole = response.status_code == 200 and at == 0 and end == self._stored.dataset.size
                 if not whole and (response.status_code != 206 or not _covers(response, at, end)):
                     return self._refusal(response)
-                for piece in response.iter_raw():
+                for piece in _pieces(response):
                     if self._given_up.is_set():
                         raise _Given
                     block += piece[: end - start - len(block)]
@@ -170,6 +170,11 @@ class Blocks(Iterator[bytes]):
         if answer.status in _PASSING or answer.status >= 500 or answer.status < 400:
             return oddity(answer), asked_delay(answer)
         raise refused(answer)
+
+
+def _pieces(response: httpx.Response) -> Iterator[bytes]:
+    """The body as it came; a transport inside this process may have read it already."""
+    return iter((response.content,)) if response.is_stream_consumed else response.iter_raw()
 
 
 def _covers(response: httpx.Response, start: int, end: int) -> bool:

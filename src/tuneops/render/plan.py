@@ -1,6 +1,5 @@
 """A plan for people and for machines: text, Markdown, JSON. Pure."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from tuneops.render.costs import (
     sunk_json,
     total,
 )
+from tuneops.render.drift import drift_json, drift_lines
 from tuneops.render.findings import finding_text, findings_json
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted
@@ -157,14 +157,7 @@ def plan_text(
     quiet = len(plan.changes) - len(shown)
     if quiet and shown:
         yield Line(f"  {quiet} unchanged", "dim")
-    if plan.drift:
-        yield Line()
-        yield Line("Drift, which no spec asked for:", "hold")
-        rows = [
-            (f"  {d.address}", d.kind.value, f"{_tail(d.expected)} -> {_tail(d.found)}")
-            for d in plan.drift
-        ]
-        yield from (Line(inert(row)) for row in columns(rows))
+    yield from drift_lines(plan)
     yield from advice_lines(plan)
     if shown:
         yield Line()
@@ -284,15 +277,7 @@ def plan_json(plan: Plan, header: Header, bill: Bill) -> dict[str, Any]:
         "owner": plan.owner,
         "target": {"kind": "emulator" if header.emulated else "vertex", "name": header.target},
         "actions": [change_json(change, bill) for change in plan.changes],
-        "drift": [
-            {
-                "address": drift.address,
-                "kind": drift.kind.value,
-                "expected": drift.expected,
-                "found": drift.found,
-            }
-            for drift in plan.drift
-        ],
+        "drift": drift_json(plan),
         "summary": {
             **{action.value: counts.get(action.value, 0) for action in Action},
             "paid": len(plan.buys),
@@ -381,11 +366,6 @@ def _longest_run(text: str) -> int:
         run = run + 1 if letter == "`" else 0
         longest = max(longest, run)
     return longest
-
-
-def _tail(name: str) -> str:
-    """A name without its project and location, which the header says."""
-    return re.sub(r"^projects/[^/]+/locations/[^/]+/", "", name)
 
 
 def short_model(name: str | None) -> str:
