@@ -33,6 +33,10 @@ Every day:
   status      Show jobs, versions and checkpoints
   reconcile   One pass of the loop that CI runs on a schedule
 
+Serve:
+  rollback    Pin a promotion to an earlier result, in its spec
+  promote     Take that pin out again
+
 Look closer:
   output      Print one result for scripts
   why         Tell the cause and the line of a job or a model version
@@ -56,6 +60,8 @@ COMMANDS = {
     "apply": "apply",
     "status": "status",
     "reconcile": "reconcile",
+    "rollback": "rollback",
+    "promote": "promote",
     "output": "output",
     "why": "why",
     "lock": "lock",
