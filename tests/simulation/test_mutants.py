@@ -21,6 +21,7 @@ from tuneops.core import (
     observed,
     planner,
     purchase,
+    slots,
     steps,
 )
 from tuneops.core.creation import (
@@ -434,7 +435,7 @@ def unlisted_jobs_are_not_asked_for(patch: Patch) -> None:
 
 
 def old_intents_hold_their_slot(patch: Patch) -> None:
-    patch.setattr(steps, "settled", lambda *_: False)
+    patch.setattr(slots, "settled", lambda *_: False)
 
 
 def a_purchase_after_a_cancel_is_not_announced(patch: Patch) -> None:

@@ -16,11 +16,15 @@ What a job's data turns out to be when it may have read it: `input=same`, `moved
 
 A job in lock and seen is made for the spec of its address, as it was if there is a `was`. The
 number is the job's id; `-` is an intent whose job was not seen. `slots` limits concurrent jobs.
+`elsewhere europe-west4 2` are live jobs of another location, `elsewhere europe-west4 unknown` is
+one that could not be listed. `rule perApply 20`, `rule maxCreates 2`, `rule frozen` are declared
+rules; every dataset has a million tokens, so that three epochs cost $15.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +67,16 @@ from tuneops.core.recipe import (
     HyperParameters,
     WithId,
 )
+from tuneops.core.rules import Ceiling, Freeze, Rules
 from tuneops.core.steps import CancelJob, ready_steps
 from tuneops.core.view import look
+from tuneops.costs.amounts import Tokens
+from tuneops.costs.estimates import Knowledge
+from tuneops.costs.history import bytes_of
+from tuneops.costs.verdicts import judge
 from tuneops.diagnostics import SourceRef
 
+MILLION = Tokens(1_000_000, 1_000_000)
 FOLDER = Path(__file__).parent.parent / "scenarios"
 
 GLYPHS = {
@@ -89,6 +99,7 @@ class Story:
 
     title: str = ""
     slots: int | None = None
+    rules: list[list[str]] = field(default_factory=list)
     sections: dict[str, list[list[str]]] = field(default_factory=dict)
 
 
@@ -105,6 +116,8 @@ def _read(text: str) -> Story:
             story.sections[section].append(words)
         elif words[0] == "slots":
             story.slots = int(words[1])
+        elif words[0] == "rule":
+            story.rules.append(words[1:])
         else:
             (section,) = words
             assert section in ("specs", "was", "lock", "seen"), section
@@ -164,6 +177,25 @@ def _declared(words: list[str]) -> DeclaredJob:
     return job
 
 
+def _rules(story: Story) -> Rules:
+    rules = Rules()
+    where = SourceRef(path="specs/workspace.yaml", line=1, column=1)
+    for words in story.rules:
+        match words:
+            case ["frozen"]:
+                freeze = Freeze(reason="", where=where, moments=(NOON, NOON + timedelta(hours=1)))
+                rules = replace(rules, freezes=(freeze,))
+            case ["maxCreates", most]:
+                limit = Ceiling(name="maxCreates", most=Decimal(most), where=where)
+                rules = replace(rules, creates=(limit,))
+            case [name, most]:
+                limit = Ceiling(name=name, most=Decimal(most), where=where)
+                rules = replace(rules, ceilings=(*rules.ceilings, limit))
+            case _:
+                raise AssertionError(words)
+    return rules
+
+
 def _accepted(options: dict[str, str]) -> Acceptance | None:
     """`accept=2` or `accept=2:-1d`: the version of model 2, and how far its date is from now."""
     number, _, until = options.pop("accept", "").partition(":")
@@ -186,7 +218,7 @@ def _graph(story: Story, section: str, lock: Lock | None = None) -> DesiredGraph
         for _, _, creation in (lock.creations() if lock else ())
         if job.accept and creation.model and job.accept.covers(creation.model)
     }
-    target = a_target(concurrent_jobs=story.slots)
+    target = a_target(concurrent_jobs=story.slots, rules=_rules(story))
     if not jobs:
         return DesiredGraph(target, ())
     contents = {}
@@ -301,10 +333,13 @@ def _lock(story: Story, cast: _Cast) -> Lock:
 def _seen(story: Story, cast: _Cast, lock: Lock) -> Observed:
     jobs: list[ObservedJob] = []
     missing: set[str] = set()
+    elsewhere: dict[str, int | None] = {}
     gone: set[int] = set()
     objects: dict[str, Dataset | None] = {}
     for words in story.sections.get("seen", []):
         match words:
+            case ["elsewhere", location, live]:
+                elsewhere[location] = None if live == "unknown" else int(live)
             case ["missing", number]:
                 missing.add(job_name(int(number)))
             case ["gone", "model", number]:
@@ -331,6 +366,7 @@ def _seen(story: Story, cast: _Cast, lock: Lock) -> Observed:
         versions=versions,
         objects=objects,
         inputs=cast.inputs,
+        elsewhere=elsewhere,
     )
 
 
@@ -372,7 +408,11 @@ def _tell(text: str) -> Iterator[str]:
         yield f"advice: {advice.address} {advice.way.value} {target} spares {spares}"
     for drift in plan.drift:
         yield f"~ {drift.address:<12}  {drift.kind.value}"
-    for step in ready_steps(plan, view):
+    data = {bytes_of(job.recipe.training, job.recipe.method): MILLION for job in view.graph.jobs}
+    verdict = judge(plan, view, Knowledge(counted=data))
+    for address, why in verdict.barred.items():
+        yield f"not now: {address}: {why}"
+    for step in ready_steps(plan, view, barred=verdict.barred):
         verb = "cancel" if isinstance(step, CancelJob) else "create"
         what = _short(step.change.job or "") if verb == "cancel" else step.change.address
         yield f"now: {verb} {what}"

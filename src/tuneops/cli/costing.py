@@ -1,11 +1,14 @@
 """What this machine knows of a plan's cost: the model table, and the tokens of local data."""
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tuneops.cli.checking import tokens_of
 from tuneops.cli.project import Project
+from tuneops.core.desired import Declaration
 from tuneops.core.plan import Plan
+from tuneops.core.rules import MAX_COST, Ceiling
 from tuneops.core.view import View
 from tuneops.costs.amounts import Cost
 from tuneops.costs.estimates import Estimator, Knowledge
@@ -59,3 +62,13 @@ def spent(project: Project, report: Report) -> Spent | None:
             costs += [cost] if cost is not None else []
             tokens += creation.billable_tokens * (epochs_run(creation) or 1)
     return Spent(cost=Cost.sum(costs), tokens=tokens) if costs else None
+
+
+def limited(declaration: Declaration, max_cost: Decimal | None) -> Declaration:
+    """The declaration with the ceiling of a flag."""
+    if max_cost is None:
+        return declaration
+    rules = declaration.target.rules
+    flag = Ceiling(name=MAX_COST, most=max_cost)
+    rules = replace(rules, ceilings=(*rules.ceilings, flag))
+    return replace(declaration, target=replace(declaration.target, rules=rules))

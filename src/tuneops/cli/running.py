@@ -85,6 +85,8 @@ def exit_code(report: Report, *, waited: bool, detailed: bool, attended: bool) -
     if unanswered:
         codes.add(7)
     running = any(change.action is Action.WAIT for change in last.plan.changes) or last.made
+    if None in last.view.observed.elsewhere.values():
+        codes.add(6)
     if last.verdict.denied or (attended and last.verdict.frozen):
         codes.add(4)
     if report.timed_out or (detailed and running and not waited):

@@ -5,7 +5,7 @@ import os
 import secrets
 import time
 from base64 import b32encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from tuneops.cli import guard as guards
 from tuneops.cli.console import Console
-from tuneops.cli.costing import knowledge
+from tuneops.cli.costing import knowledge, limited
 from tuneops.cli.guard import Guard
 from tuneops.cli.locks import refuse_renamed
 from tuneops.cli.project import Project
@@ -26,7 +26,6 @@ from tuneops.cli.travelling import Carried, carry, departure
 from tuneops.core.desired import Declaration, DesiredGraph, Target
 from tuneops.core.lock import Cause, Lock
 from tuneops.core.plan import Approval
-from tuneops.core.rules import MAX_COST, Ceiling
 from tuneops.emulator.application import Emulator
 from tuneops.engine.execute import Hands
 from tuneops.engine.pins import pin
@@ -106,7 +105,7 @@ def connect(
 
     `max_cost` is one more ceiling, besides those that the specs declare.
     """
-    declaration = _limited(project.declaration, max_cost)
+    declaration = limited(project.declaration, max_cost)
     settle = _settle()
     with contextlib.ExitStack() as stack:
         service = _service(project, declaration, stack)
@@ -150,6 +149,7 @@ def connect(
             known=partial(knowledge, project),
             shared=service.guard.kind != "local",
             archives=guards.archives(project, target, service.guard),
+            elsewhere=service.elsewhere,
         )
         yield Session(
             project=project,
@@ -166,16 +166,6 @@ def connect(
             emulator=service.emulator,
             now=service.now,
         )
-
-
-def _limited(declaration: Declaration, max_cost: Decimal | None) -> Declaration:
-    """The declaration with the ceiling of a flag."""
-    if max_cost is None:
-        return declaration
-    rules = declaration.target.rules
-    flag = Ceiling(name=MAX_COST, most=max_cost)
-    rules = replace(rules, ceilings=(*rules.ceilings, flag))
-    return replace(declaration, target=replace(declaration.target, rules=rules))
 
 
 @contextlib.contextmanager
@@ -230,6 +220,7 @@ class _Service:
     emulator: Emulator | None
     now: Callable[[], datetime]
     name: str
+    elsewhere: Mapping[str, VertexProvider]
 
 
 class _InProcess(httpx.WSGITransport):
@@ -293,15 +284,16 @@ def _embedded(project: Project, target: Target, stack: contextlib.ExitStack) -> 
 
     client = stack.enter_context(fresh())
     waiting = Waiting()
+
+    def at(location: str) -> VertexProvider:
+        return VertexProvider(
+            client, project=target.project, location=location, fresh=fresh, waiting=waiting
+        )
+
     return _Service(
         target=target,
-        provider=VertexProvider(
-            client,
-            project=target.project,
-            location=target.location,
-            fresh=fresh,
-            waiting=waiting,
-        ),
+        provider=at(target.location),
+        elsewhere={location: at(location) for location in target.elsewhere},
         objects=GcsObjects(client, waiting=waiting),
         guard=guards.local_guard(project, target, served=False),
         clock=_VirtualClock(emulator),
@@ -329,15 +321,21 @@ def _remote(project: Project, target: Target, stack: contextlib.ExitStack) -> _S
 
     waiting = Waiting()
     storage = stack.enter_context(client(places.storage.url))
+
+    def at(location: str) -> VertexProvider:
+        url = endpoints(location, os.environ).vertex.url
+        return VertexProvider(
+            stack.enter_context(client(url)),
+            project=target.project,
+            location=location,
+            fresh=lambda: client(url),
+            waiting=waiting,
+        )
+
     return _Service(
         target=target,
-        provider=VertexProvider(
-            stack.enter_context(client(places.vertex.url)),
-            project=target.project,
-            location=target.location,
-            fresh=lambda: client(places.vertex.url),
-            waiting=waiting,
-        ),
+        provider=at(target.location),
+        elsewhere={location: at(location) for location in target.elsewhere},
         objects=GcsObjects(storage, waiting=waiting),
         guard=_guard(
             project,

@@ -49,6 +49,8 @@ class Target:
     location: str
     dataset_bucket: str
     concurrent_jobs: int | None = None
+    elsewhere: tuple[str, ...] = ()
+    """Other locations of the project whose jobs count for the limit: those of environments."""
     claims: str = "auto"
     """Where creates are guarded: `auto`, `local`, `git`, or a place `gs://bucket/folder`."""
     lock: WriteBack = "file"
@@ -56,7 +58,6 @@ class Target:
     """The branch that carries locks, where it is named; with `commit`, the second choice too."""
     rules: Rules = field(default_factory=Rules)
     """What may not be bought, or not now."""
-
     formerly: Formerly = Formerly()
 
     @property

@@ -193,6 +193,8 @@ class Observed:
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     inputs: Mapping[str, SeenObject | None] = field(default_factory=dict)
     strangers: frozenset[str] = frozenset()
+    elsewhere: Mapping[str, int | None] = field(default_factory=dict)
+    """Live jobs of the project by other locations that were asked; None where the list failed."""
 
     def differs(self, dataset: Dataset, evidence: Evidence) -> bool:
         """Say whether what lies at the dataset's URI is known not to be these bytes."""

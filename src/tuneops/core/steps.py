@@ -7,12 +7,12 @@ from tuneops.core.checkpoints import resolve_checkpoint
 from tuneops.core.desired import DesiredJob
 from tuneops.core.entry import evidence_of
 from tuneops.core.labels import Note, describe, job_labels, policy_words
-from tuneops.core.ledger import settled
 from tuneops.core.lock import Cause, Creation
 from tuneops.core.observed import JobState, Ownership
 from tuneops.core.plan import Action, Change, Move, Plan
 from tuneops.core.recipe import Concrete, HyperParameters, Pretuned, Upstream, rule_text
 from tuneops.core.request import JobRequest
+from tuneops.core.slots import free_slots, most_urgent_first
 from tuneops.core.view import View, parent_result
 
 
@@ -45,7 +45,7 @@ Step = CreateJob | CancelJob | MovePointer
 
 
 def ready_steps(plan: Plan, view: View, *, barred: Container[str] = ()) -> tuple[Step, ...]:
-    """What can be done in this tick: cancels first, then creates while there are free slots.
+    """What can be done in this tick: cancels, then creates, the most urgent ones, in free slots.
 
     A superseded job is cancelled only when its replacement could begin; that one then begins when
     the old job has ended. Nothing is made at a `barred` address, hence nothing is cancelled for it.
@@ -57,9 +57,9 @@ def ready_steps(plan: Plan, view: View, *, barred: Container[str] = ()) -> tuple
         if change.job is not None and _may_stop(gates.get(change.job, ""), barred)
     ]
     closed = {address for address in gates.values() if address}
-    free = _free_slots(view)
+    free = free_slots(view)
     creates: list[CreateJob] = []
-    for change in plan.buys:
+    for change in most_urgent_first(plan, view):
         job = view.graph.find_text(change.address)
         waits = change.after is not None or change.address in closed
         if job is None or waits or change.address in barred:
@@ -113,18 +113,6 @@ def _stopping(change: Change, view: View) -> bool:
     desired = view.graph.find_text(change.address)
     superseded = desired is not None and desired.lineage != change.lineage
     return bool(job and superseded and job.state is JobState.CANCELLING)
-
-
-def _free_slots(view: View) -> int | None:
-    limit = view.graph.target.concurrent_jobs
-    if limit is None:
-        return None
-    asked = sum(
-        1
-        for _, _, creation in view.ledger.creations()
-        if creation.unanswered and not settled(creation.asked, view.observed.at, view.settle)
-    )
-    return max(0, limit - view.busy() - asked)
 
 
 def _concrete(view: View, job: DesiredJob) -> Concrete:

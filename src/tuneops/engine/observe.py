@@ -12,6 +12,7 @@ from tuneops.core.match import adoptable
 from tuneops.core.metrics import unread, wanted
 from tuneops.core.observed import Checkpoint, Observed, ObservedJob, Point, SeenObject
 from tuneops.core.pointers import short_version
+from tuneops.core.view import View
 from tuneops.engine.ports import (
     ClaimStore,
     ModelRegistry,
@@ -19,7 +20,7 @@ from tuneops.engine.ports import (
     StoredObject,
     TuningService,
 )
-from tuneops.errors import TuneopsError
+from tuneops.errors import ProviderError, TuneopsError
 
 
 def observe(
@@ -240,3 +241,20 @@ def _inputs(
             else None
         )
         yield job.name, seen
+
+
+def look_elsewhere(view: View, locations: Mapping[str, TuningService]) -> View:
+    """Count the live jobs of the project's other locations, where a limit needs to know of them.
+
+    Costs a request for each page of their jobs. A list that fails leaves its location unknown.
+    """
+    if view.graph.target.concurrent_jobs is None or not locations:
+        return view
+    live: dict[str, int | None] = {}
+    for location, service in locations.items():
+        try:
+            jobs = service.list_jobs().jobs
+            live[location] = sum(1 for job in jobs if not job.state.terminal)
+        except ProviderError:
+            live[location] = None
+    return replace(view, observed=replace(view.observed, elsewhere=live))

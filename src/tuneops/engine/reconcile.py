@@ -5,7 +5,7 @@ killed at any instruction is continued by the next one.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
@@ -29,9 +29,9 @@ from tuneops.core.view import View, ended, look
 from tuneops.costs.estimates import Knowledge
 from tuneops.costs.verdicts import Verdict, judge
 from tuneops.engine.execute import Hands, create_job, exit_code, troubles
-from tuneops.engine.observe import observe, strangers
+from tuneops.engine.observe import look_elsewhere, observe, strangers
 from tuneops.engine.point import move_pointer
-from tuneops.engine.ports import ClaimStore, Clock, ModelRegistry
+from tuneops.engine.ports import ClaimStore, Clock, ModelRegistry, TuningService
 from tuneops.engine.stopping import cancel_job
 from tuneops.engine.telling import Event, told, transitions
 from tuneops.errors import DiskError, Stale, TuneopsError
@@ -72,6 +72,8 @@ class World:
     """Whether every runner of this repository has its claims where `hands` has them."""
     archives: tuple[ClaimStore, ...] = ()
     """Where else this repository's claims may be, made while another guard was in use."""
+    elsewhere: Mapping[str, TuningService] = field(default_factory=dict)
+    """The project's other locations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +193,7 @@ def tick(
         )
     for event in transitions(view.before, view.ledger):
         world.watch(event)
+    view = look_elsewhere(view, world.elsewhere) if plan.buys else view
     verdict = judge(plan, view, world.known(plan, view), bought) if plan.buys else Verdict()
     barred = frozenset(plan.desired if terms.only_free else verdict.barred)
     steps = [

@@ -98,7 +98,24 @@ def _target(project: Project) -> Target:
         lock=place.lock or "file",
         lock_branch=place.lock_branch,
         concurrent_jobs=place.limits.concurrent_jobs if place.limits else None,
+        elsewhere=_elsewhere(project) if place.limits and place.limits.concurrent_jobs else (),
         rules=_rules(project),
+    )
+
+
+def _elsewhere(project: Project) -> tuple[str, ...]:
+    """Other locations that share the quota of the chosen environment's project."""
+    assert project.workspace is not None and project.place is not None
+    mine = project.place
+    return tuple(
+        sorted(
+            {
+                other.location
+                for other in project.workspace.spec.environments.values()
+                if (other.provider, other.project) == (mine.provider, mine.project)
+            }
+            - {mine.location}
+        )
     )
 
 

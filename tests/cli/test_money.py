@@ -1,0 +1,130 @@
+"""Ceilings, freezes and slots as a person meets them: what is bought, what is said, which code."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import tuneops
+from tests.cli.test_exit_codes import append
+
+LOCK = "specs/tuneops.local.lock.json"
+NEVER = "{from: 2020-01-01, until: 2020-01-02}"
+ALWAYS = "{from: 2020-01-01, until: 2120-01-01, reason: audit}"
+
+
+def declare(folder: Path, text: str) -> None:
+    append(folder / "specs/workspace.yaml", text)
+
+
+def test_a_plan_over_the_budget_names_the_rule_and_buys_nothing(chain: Path) -> None:
+    declare(chain, "  budget: {perApply: 0.000001}\n")
+    line = len((chain / "specs/workspace.yaml").read_text().splitlines())
+    plan = tuneops(chain, "plan")
+    assert plan.code == 4
+    assert "error[over-budget]" in plan.err and "`budget.perApply`" in plan.err
+    assert f"--> specs/workspace.yaml:{line}:22" in plan.err
+    assert plan.out.count("not now: over budget") == 2
+    done = tuneops(chain, "apply", "--wait", "-fjson")
+    assert done.code == 4 and done.document["summary"]["notNow"] == 2
+    assert done.document["summary"]["submitted"] == 0
+    (finding,) = done.document["diagnostics"]
+    assert finding["code"] == "over-budget" and finding["range"]["start"]["line"] == line
+    assert tuneops(chain, "reconcile", "--once").code == 4
+    assert not (chain / LOCK).exists()
+
+
+def test_the_ceiling_of_a_flag_is_in_the_digest_and_in_the_saved_plan(chain: Path) -> None:
+    plain = tuneops(chain, "plan", "-fjson").document
+    saved = tuneops(chain, "plan", "--max-cost", "7", "--out", "plan.json", "-fjson").document
+    assert saved["digest"] != plain["digest"]
+    assert saved["ceiling"] == {"--max-cost": "7"} and plain["ceiling"] == {}
+    assert tuneops(chain, "apply", "plan.json", "--max-cost", "8").code == 5
+    assert tuneops(chain, "apply", "--expect-digest", saved["digest"]).code == 5
+    assert tuneops(chain, "apply", "plan.json", "--wait").code == 0
+    assert tuneops(chain, "plan", "--max-cost", "0").code == 64
+
+
+def test_a_saved_plan_is_refused_once_the_budget_is_another(chain: Path) -> None:
+    declare(chain, "  budget: {perApply: 10}\n")
+    assert tuneops(chain, "plan", "--out", "plan.json").code == 0
+    workspace = chain / "specs/workspace.yaml"
+    workspace.write_text(workspace.read_text().replace("perApply: 10", "perApply: 11"))
+    refused = tuneops(chain, "apply", "plan.json")
+    assert refused.code == 5 and "the ceilings of money are others" in refused.err
+
+
+def test_costs_are_ranges_first_and_exact_once_the_data_was_billed(chain: Path) -> None:
+    first = tuneops(chain, "plan", "-fjson").document
+    cost = first["summary"]["cost"]
+    assert 0 < cost["low"] < cost["high"] and cost["currency"] == "USD"
+    assert sum(action["cost"]["high"] for action in first["actions"]) == pytest.approx(cost["high"])
+    done = tuneops(chain, "apply", "--wait", "-fjson").document
+    spent = done["summary"]["spent"]
+    assert spent["low"] == spent["high"] and cost["low"] <= spent["low"] <= cost["high"]
+    spec = chain / "specs/bot.yaml"
+    spec.write_text(spec.read_text() + "  nonce: again\n")
+    again = tuneops(chain, "plan", "-fjson").document["summary"]["cost"]
+    assert again == pytest.approx(spent)
+
+
+@pytest.fixture
+def frozen(chain: Path) -> Iterator[Path]:
+    declare(chain, f"  policy: {{freeze: [{NEVER}, {ALWAYS}]}}\n")
+    yield chain
+    assert not (chain / LOCK).exists(), "nothing was bought"
+
+
+def test_a_freeze_stops_a_person_and_lets_a_schedule_come_again(frozen: Path) -> None:
+    plan = tuneops(frozen, "plan")
+    assert plan.code == 0 and "not now: freeze until 2120-01-01 00:00 UTC" in plan.out
+    assert "warning[freeze]" in plan.err and "(audit)" in plan.err
+    assert tuneops(frozen, "apply", "--wait").code == 4
+    reconciled = tuneops(frozen, "reconcile", "--once")
+    assert reconciled.code == 0 and "2 not to be bought now" in reconciled.out
+
+
+def test_a_policy_is_checked_at_plan_time(chain: Path) -> None:
+    declare(chain, "  policy: {encryption: required, locations: [europe-west4]}\n")
+    plan = tuneops(chain, "plan", "-fjson")
+    codes = [finding["code"] for finding in plan.document["diagnostics"]]
+    assert plan.code == 4 and codes == ["policy"] * 4
+
+
+def test_a_job_of_another_location_takes_a_slot(chain: Path) -> None:
+    place = "provider: emulator, project: demo-project"
+    declare(chain, f"    far: {{{place}, location: europe-west4, limits: {{concurrentJobs: 1}}}}\n")
+    workspace = chain / "specs/workspace.yaml"
+    text = workspace.read_text()
+    assert tuneops(chain, "apply").code == 0
+    far = tuneops(chain, "apply", "--env", "far", "-fjson").document
+    assert far["summary"]["submitted"] == 0 and far["summary"]["queued"] == 1
+    assert tuneops(chain, "apply", "--wait").code == 0
+    assert tuneops(chain, "apply", "--env", "far", "-fjson").document["summary"]["submitted"] == 1
+    assert workspace.read_text() == text
+
+
+def test_models_prints_the_table_and_what_a_workspace_says_of_it(chain: Path) -> None:
+    plain = {model["id"]: model for model in tuneops(chain, "models", "-fjson").document["models"]}
+    assert plain["gemini-2.5-flash"]["facts"]["prices"]["value"]["supervised"] == 5
+    (chain / "specs/models.yaml").write_text(
+        "apiVersion: tuneops.dev/v1\nkind: ModelTable\nspec:\n  rows:\n"
+        "    - {models: [gemini-2.5-flash], source: our contract, asOf: 2026-11-01, "
+        "confirmed: true, prices: {supervised: 10}}\n"
+    )
+    own = tuneops(chain, "models", "--model", "gemini-2.5-flash")
+    assert "our contract, 2026-11-01 (specs/models.yaml:5:7)" in own.out
+    before = tuneops(chain, "plan", "-fjson").document["summary"]
+    (chain / "specs/models.yaml").unlink()
+    after = tuneops(chain, "plan", "-fjson").document["summary"]
+    assert before["cost"]["high"] == pytest.approx(2 * after["cost"]["high"])
+    assert (before["pricesAsOf"], after["pricesAsOf"]) == ("2026-11-01", "2026-09-25")
+    unknown = tuneops(chain, "models", "--model", "gemini-2.5-flsh")
+    assert unknown.code == 65 and "did you mean `gemini-2.5-flash`" in unknown.err
+
+
+def test_a_json_document_has_every_key_with_and_without_a_cost(chain: Path) -> None:
+    (action, _) = tuneops(chain, "plan", "-fjson").document["actions"]
+    assert {"cost", "trainingTokens", "notNow", "sunk"} <= action.keys()
+    assert json.dumps(action["cost"]) != "null"
