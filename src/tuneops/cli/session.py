@@ -33,7 +33,7 @@ from tuneops.engine.reconcile import Terms, World
 from tuneops.engine.telling import Event
 from tuneops.errors import Busy, DiskError
 from tuneops.gcs.claims import GcsClaims, Spelling
-from tuneops.gcs.objects import GcsObjects
+from tuneops.gcs.objects import GcsObjects, far
 from tuneops.http.reading import open_client, open_exchange
 from tuneops.http.waiting import Waiting
 from tuneops.render.lines import counted
@@ -121,6 +121,7 @@ def connect(
             refuse_renamed(project, target)
         guards.name_guard(service.guard, locks)
         provider, objects = service.provider, service.objects
+        objects.progress = lambda *sent: watch(Event(address="", event=far(*sent)))
         graph = pin(
             replace(declaration, target=target),
             lock,

@@ -14,7 +14,7 @@ from tuneops.http.reading import Reader
 from tuneops.http.waiting import Waiting
 
 Progress = Callable[[str, int, int], None]
-"""Told as an upload goes on: the URI, the bytes that are there, and all of them."""
+"""Told as an upload in parts goes on: the URI, the bytes that are there, and all of them."""
 
 
 class GcsObjects:
@@ -30,7 +30,7 @@ class GcsObjects:
         self._client = client
         self._reader = Reader(client, waiting)
         self._waiting = waiting
-        self._progress = progress
+        self.progress = progress
 
     def describe(self, uri: str) -> StoredObject | None:
         """See `ObjectStore`. A 404 that is not Google's own is a fault, never an absence."""
@@ -48,7 +48,7 @@ class GcsObjects:
             self._waiting,
             name,
             look=lambda: self.describe(uri),
-            progress=lambda sent, size: self._progress(uri, sent, size),
+            progress=lambda sent, size: self.progress(uri, sent, size),
         )
         return upload.run(file, uri)
 
@@ -61,3 +61,8 @@ class GcsObjects:
         if answer.status == 404 and read_refusal(answer) is not None:
             return None
         return described(answer, uri)
+
+
+def far(uri: str, sent: int, size: int) -> str:
+    """How far an upload has come, in words."""
+    return f"uploading {uri}: {sent >> 20} of {size >> 20} MiB"

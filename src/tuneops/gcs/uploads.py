@@ -84,7 +84,8 @@ class Upload:
             if stored is None and attempt.trouble:
                 stored = self._look()
             if stored is not None:
-                self._progress(local.size, local.size)
+                if local.size > PART:
+                    self._progress(local.size, local.size)
                 return _verified(stored, local)
             if moved:
                 assert self._sent is not None
