@@ -4,6 +4,7 @@ Each case is a whole story on the command line: a run meets the breakage, later 
 in the end there is one job, its result is in the lock, and a further run does nothing.
 """
 
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from http import HTTPStatus
@@ -17,7 +18,6 @@ from tests.support.commands import LOCATION, PROJECT, SETTLE, WORKSPACE, Desk, S
 from tuneops.core.recipe import BaseModel, HyperParameters, Method
 from tuneops.core.request import JobRequest
 from tuneops.errors import Rejected, Unanswered
-from tuneops.gcs import claims, objects
 from tuneops.http import reading
 from tuneops.http.reading import open_client
 from tuneops.http.waiting import Waiting
@@ -59,7 +59,10 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits a minute for an answer that drips."""
-    for module in (single_post, reading, claims, objects):
+    known = [module for name, module in sys.modules.items() if name.startswith("tuneops.")]
+    patient = [module for module in known if hasattr(module, "CALL_LIMIT")]
+    assert single_post in patient and reading in patient
+    for module in patient:
         monkeypatch.setattr(module, "CALL_LIMIT", 0.4)
 
 
