@@ -4,12 +4,13 @@ Free lines are never barred. A barred line stays in the plan, and in its digest:
 the rule, the month or the hour lets it.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from tuneops.core.plan import Plan
 from tuneops.core.view import View
+from tuneops.costs.amounts import Cost
 from tuneops.costs.budget import over_budget
 from tuneops.costs.estimates import Estimate, Estimator, Knowledge, Sunk, sunk
 from tuneops.costs.policy import forbidden, frozen, retiring
@@ -81,6 +82,12 @@ class Bill:
     sunk: Mapping[str, Sunk]
     """What each cancel gives up, by job."""
     verdict: Verdict
+
+    def price(self, addresses: Iterable[str]) -> Cost | None:
+        """What these paid lines cost together; None when any of them is not estimated."""
+        costs = [self.estimates[at].cost if at in self.estimates else None for at in addresses]
+        known = [cost for cost in costs if cost is not None]
+        return Cost.sum(known) if len(known) == len(costs) else None
 
 
 def appraise(plan: Plan, view: View, knowledge: Knowledge) -> Bill:

@@ -6,11 +6,13 @@ from typing import Any
 
 from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.plan import Advice, Plan, Way
+from tuneops.costs.amounts import spell
+from tuneops.costs.verdicts import Bill
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, counted
 
 
-def advice_lines(plan: Plan) -> Iterator[Line]:
+def advice_lines(plan: Plan, bill: Bill | None = None) -> Iterator[Line]:
     """The cheaper ways, each with what it spares; nothing where there is none."""
     if not plan.advice:
         return
@@ -20,7 +22,10 @@ def advice_lines(plan: Plan) -> Iterator[Line]:
         yield Line(inert(f"  {item.address}: {_said(item)}"))
     spared = plan.advice[0]
     count = counted(len(spared.buys), "job")
-    yield Line(inert(f"  runs {count} instead of {len(plan.buys)}: not {', '.join(spared.spares)}"))
+    cost = bill.price(spared.spares) if bill is not None else None
+    less = f" ({spell(cost)} less)" if cost is not None else ""
+    names = ", ".join(spared.spares)
+    yield Line(inert(f"  runs {count} instead of {len(plan.buys)}: not {names}{less}"))
 
 
 def _said(item: Advice) -> str:

@@ -158,7 +158,7 @@ def plan_text(
     if quiet and shown:
         yield Line(f"  {quiet} unchanged", "dim")
     yield from drift_lines(plan)
-    yield from advice_lines(plan)
+    yield from advice_lines(plan, bill)
     if shown:
         yield Line()
     yield from _foot(plan, graph, header, bill)
