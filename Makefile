@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit lint types contracts workflows soak people side-by-side figures reliability-doc bench large fuzz format clean
+.PHONY: help setup demo test check unit lint types contracts workflows soak bugs mutants people side-by-side figures reliability-doc bench large fuzz format clean
 
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,10 +43,16 @@ workflows: $(READY) ## The workflow files
 unit: $(READY) ## All tests
 	$(BIN)/python -m pytest
 
-SEEDS ?= 20000
+SEEDS ?= 1000000
 START ?= 0
-soak: $(READY) ## SEEDS random worlds (20000), from seed START on
-	@SEEDS=$(SEEDS) START=$(START) $(BIN)/python -m tests.support.soak
+soak: $(READY) ## SEEDS random worlds (a million), from seed START on
+	@$(BIN)/python -m tests.support.soak --seeds $(SEEDS) --start $(START) --json soak.json
+
+bugs: $(READY) ## How soon random worlds find each seeded bug
+	@$(BIN)/python -m tests.support.soak --bugs --seeds 3000 --json bugs.json
+
+mutants: $(READY) ## Break the protocol's modules line by line (hours)
+	@$(BIN)/python -m tests.support.mutants --json mutants.json
 
 people: $(READY) ## Anything that people do, in any order, for hours
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/simulation/test_anything_people_do.py

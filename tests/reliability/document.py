@@ -7,7 +7,7 @@ from tests.faults.matrix import MATRIX
 from tests.reliability.promises import PROMISES
 from tests.side_by_side.table import STORIES
 from tests.simulation.test_mutants import MUTANTS
-from tests.simulation.test_seeded_bugs import NOT_SEEDED, SEEDED
+from tests.simulation.test_seeded_bugs import SEEDED
 from tests.support.breaking import BREAKAGES, CALLS
 from tests.support.figures import Figures, left
 from tests.support.swarm import KINDS
@@ -50,7 +50,6 @@ def _counted() -> str:
         ("kinds of calls whose answers are broken", len(CALLS)),
         ("kinds of trouble that random worlds are made of", len(KINDS)),
         ("bugs that were put in on purpose, each noticed by a named test", seeded),
-        ("listed bugs that are decided otherwise", len(NOT_SEEDED)),
         ("further breaks of the engine, each noticed", len(MUTANTS)),
         ("accidents told of terraform and of tuneops (`make side-by-side`)", len(STORIES)),
     ]

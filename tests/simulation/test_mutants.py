@@ -264,6 +264,20 @@ def the_older_twin_stays() -> None:
     assert [bool(job.cancelled) for job in world.jobs.values()] == [False, True]
 
 
+def the_older_twin_stays_though_the_younger_is_ahead() -> None:
+    world = SimWorld(2, Rules(lag=100, minutes=(60, 90), solo=False, guarded=False))
+    pair = [Runner(world, ONE, name=name, shared_claims=False) for name in ("first", "second")]
+    for runner in pair:
+        runner.tick()
+        world.sleep(10)
+    world.sleep(300)
+    older = next(iter(world.jobs.values()))
+    older.shown = replace(older.shown, state=JobState.QUEUED)
+    for runner in pair:
+        runner.tick()
+    assert [bool(job.cancelled) for job in world.jobs.values()] == [False, True]
+
+
 def a_job_that_fails_once_and_may_again() -> None:
     graph = a_graph(*a_chain("seed", policy=Policy(retry=Retry(limit=1))))
     runner = Runner(SimWorld(1, Rules(failures={1: 14})), graph)
@@ -482,6 +496,16 @@ def the_younger_twin_counts(patch: Patch) -> None:
     patch.setattr(excess, "survivor", survivor)
 
 
+def the_state_chooses_between_twins(patch: Patch) -> None:
+    """Seeded bug 10: who runs already counts more than who is older."""
+
+    def survivor(jobs: Any) -> Any:
+        return min(jobs, key=lambda job: (job.state is not JobState.RUNNING, job.seniority))
+
+    patch.setattr(ledger, "survivor", survivor)
+    patch.setattr(excess, "survivor", survivor)
+
+
 def an_entry_overwrites_the_others(patch: Patch) -> None:
     right = Lock.record
 
@@ -548,6 +572,7 @@ MUTANTS = [
     Mutant(only_the_first_page, the_second_answer_is_lost),
     Mutant(a_failed_list_is_an_empty_one, the_answer_is_lost_and_the_list_fails),
     Mutant(the_younger_twin_counts, the_older_twin_stays),
+    Mutant(the_state_chooses_between_twins, the_older_twin_stays_though_the_younger_is_ahead),
     Mutant(an_entry_overwrites_the_others, the_seed_changes_after_all_is_done),
     Mutant(one_mark_for_all, plain_run),
     Mutant(the_key_leaves_the_attempt_out, a_job_that_fails_once_and_may_again),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.swarm import EXACT, play
+from tests.support.soak import soak
+from tests.support.swarm import CLAIM_KINDS, EXACT, KINDS, play
 
 HERE = Path(__file__).parent
 PINNED = [
@@ -15,8 +16,7 @@ PINNED = [
     for line in (HERE / "seeds.txt").read_text().splitlines()
     if line and not line.startswith("#")
 ]
-PUSH = 2_000
-PARTS = 8
+PUSH = 5_000
 CHILD = "from tests.support.swarm import play; print(*(play(seed).digest() for seed in {seeds}))"
 
 
@@ -25,14 +25,13 @@ def test_a_seed_that_once_failed(seed: int) -> None:
     play(seed)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_seeds(part: int) -> None:
-    """`make soak SEEDS=…` tries more of them."""
-    for seed in range(part, PUSH, PARTS):
-        try:
-            play(seed)
-        except Exception as wrong:
-            raise AssertionError(f"seed {seed}: {wrong}") from wrong
+def test_seeds() -> None:
+    """`make soak` tries more of them."""
+    tally = soak(0, PUSH)
+    assert not tally.failures
+    assert tally.seeds == PUSH
+    kinds = {kind for kind, _ in tally.met}
+    assert kinds == {*KINDS, *CLAIM_KINDS}, "a kind of trouble never struck"
 
 
 def test_a_seed_is_the_same_story_in_every_process() -> None:

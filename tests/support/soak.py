@@ -1,40 +1,75 @@
-"""`make soak SEEDS=1000000`: many seeds on two cores; one line, and each seed that fails."""
+"""`make soak`: random worlds by the million, on all cores; and how soon they find a seeded bug.
 
+    python -m tests.support.soak --seeds 1000000 --start 0 --json FILE
+    python -m tests.support.soak --bugs --seeds 3000 --json FILE
+
+Seeds that fail are printed and kept in `tests/simulation/seeds.txt`, which every push plays first.
+"""
+
+import argparse
+import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from multiprocessing import Pool
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.support.swarm import play
 
-CORES = 2
-CHUNK = 250
+CHUNK = 100
 MOST_FAILURES = 20
 """After so many it stops: they are one bug, or the simulation is broken."""
 
+PINNED = Path(__file__).parent.parent / "simulation/seeds.txt"
 
-class Tally(NamedTuple):
+
+@dataclass(slots=True)
+class Tally:
     """What some seeds gave."""
 
     seeds: int = 0
-    faults: int = 0
     jobs: int = 0
     runs: int = 0
     hours: float = 0
-    failures: tuple[tuple[int, str], ...] = ()
+    met: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often each kind of fault struck, and at which point of a run."""
+    failures: list[tuple[int, str]] = field(default_factory=list)
 
-    def plus(self, other: "Tally") -> "Tally":
-        """Both together."""
-        return Tally(
-            self.seeds + other.seeds,
-            self.faults + other.faults,
-            self.jobs + other.jobs,
-            self.runs + other.runs,
-            self.hours + other.hours,
-            self.failures + other.failures,
-        )
+    @property
+    def faults(self) -> int:
+        """How many faults struck."""
+        return sum(self.met.values())
+
+    def add(self, other: "Tally") -> None:
+        """Take another tally in."""
+        self.seeds += other.seeds
+        self.jobs += other.jobs
+        self.runs += other.runs
+        self.hours += other.hours
+        self.met += other.met
+        self.failures += other.failures
+
+    def figures(self) -> dict[str, Any]:
+        """The numbers, as they are published."""
+        kinds: Counter[str] = Counter()
+        for (kind, _), count in self.met.items():
+            kinds[kind] += count
+        return {
+            "seeds": self.seeds,
+            "failures": [{"seed": seed, "words": words} for seed, words in self.failures],
+            "runs": self.runs,
+            "jobs": self.jobs,
+            "virtualHours": round(self.hours),
+            "faults": dict(sorted(kinds.items())),
+            "points": len({place for _, place in self.met}),
+            "pointsTimesKinds": len(self.met),
+        }
 
 
 def one(seed: int) -> Tally:
@@ -43,17 +78,17 @@ def one(seed: int) -> Tally:
         swarm = play(seed)
     except Exception as wrong:
         first = str(wrong).partition("\n")[0]
-        return Tally(seeds=1, failures=((seed, f"{type(wrong).__name__}: {first}"),))
+        return Tally(seeds=1, failures=[(seed, f"{type(wrong).__name__}: {first}")])
     hours = (swarm.world.at - swarm.born).total_seconds() / 3600
     runs = sum(runner.ticks for runner in swarm.runners)
-    return Tally(1, swarm.faults, len(swarm.world.jobs), runs, hours)
+    return Tally(1, len(swarm.world.jobs), runs, hours, swarm.met)
 
 
 def some(seeds: range) -> Tally:
     """Live through these seeds."""
     tally = Tally()
     for seed in seeds:
-        tally = tally.plus(one(seed))
+        tally.add(one(seed))
     return tally
 
 
@@ -63,32 +98,89 @@ def _chunks(start: int, count: int) -> Iterator[range]:
         yield range(first, min(first + CHUNK, end))
 
 
-def soak(start: int, count: int) -> Tally:
-    """So many seeds from `start` on, on two cores; a failing seed is printed when it is found."""
+def soak(start: int, count: int, told: Callable[[Tally], None] = lambda _: None) -> Tally:
+    """So many seeds from `start` on, on all cores; `told` hears of each part."""
     tally = Tally()
-    with Pool(CORES) as pool:
+    with get_context("spawn").Pool(os.cpu_count()) as pool:
         for part in pool.imap_unordered(some, _chunks(start, count)):
-            tally = tally.plus(part)
-            for seed, words in part.failures:
-                print(f"seed {seed} fails: {words}", flush=True)
+            tally.add(part)
+            told(tally)
             if len(tally.failures) >= MOST_FAILURES:
                 break
     return tally
 
 
-def main() -> int:
-    """Read how many from the environment, and give 1 when a seed fails."""
-    start, count = int(os.environ.get("START", "0")), int(os.environ.get("SEEDS", "20000"))
+def keep(failures: list[tuple[int, str]]) -> None:
+    """Write failing seeds where every push plays them."""
+    known = {line.split()[0] for line in PINNED.read_text().splitlines() if line.strip()}
+    new = [f"{seed:<5} {words}\n" for seed, words in sorted(failures) if str(seed) not in known]
+    with PINNED.open("a") as file:
+        file.writelines(new)
+
+
+# --- seeded bugs ---------------------------------------------------------------------------------
+
+
+def _seeds_to_find(task: tuple[str, int]) -> tuple[str, int | None]:
+    """How many seeds it takes until a break of the rules is noticed; None when none does."""
+    from tests.simulation.test_mutants import MUTANTS
+
+    name, most = task
+    mutant = next(mutant for mutant in MUTANTS if str(mutant) == name)
+    with pytest.MonkeyPatch.context() as patch:
+        mutant.apply(patch)
+        for number in range(1, most + 1):
+            if one(number).failures:
+                return name, number
+    return name, None
+
+
+def search(most: int) -> dict[str, int | None]:
+    """For each break of the rules, how many random seeds found it."""
+    from tests.simulation.test_mutants import MUTANTS
+
+    names = sorted({str(mutant) for mutant in MUTANTS})
+    with get_context("spawn").Pool(os.cpu_count()) as pool:
+        found = {}
+        for name, number in pool.imap_unordered(_seeds_to_find, [(name, most) for name in names]):
+            found[name] = number
+            print(f"{number if number else 'not found':>9}  {name}", flush=True)
+    return dict(sorted(found.items()))
+
+
+def main(words: list[str]) -> int:
+    """Give 1 when a seed fails."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seeds", type=int, default=int(os.environ.get("SEEDS", "1000000")))
+    parser.add_argument("--start", type=int, default=int(os.environ.get("START", "0")))
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--bugs", action="store_true", help="how soon seeds find seeded bugs")
+    chosen = parser.parse_args(words)
     began = time.monotonic()
-    tally = soak(start, count)
-    speed = tally.seeds / (time.monotonic() - began)
-    print(
-        f"{tally.seeds} seeds from {start}: {len(tally.failures)} fail; {tally.runs} runs, "
-        f"{tally.jobs} jobs, {tally.faults} faults, {tally.hours / 8766:.1f} virtual years; "
-        f"{speed:.0f} seeds/s"
-    )
+    if chosen.bugs:
+        figures: dict[str, Any] = {"mostSeeds": chosen.seeds, "seedsToFind": search(chosen.seeds)}
+        tally = Tally()
+    else:
+        tally = soak(chosen.start, chosen.seeds, lambda tally: _tell(tally, chosen.seeds, began))
+        print()
+        for seed, failure in tally.failures:
+            print(f"seed {seed} fails: {failure}")
+        keep(tally.failures)
+        figures = {"start": chosen.start, **tally.figures()}
+    if chosen.json:
+        chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
     return 1 if tally.failures else 0
 
 
+def _tell(tally: Tally, of: int, began: float) -> None:
+    speed = tally.seeds / (time.monotonic() - began)
+    line = (
+        f"{tally.seeds} of {of} seeds, {len(tally.failures)} fail; {tally.runs} runs, "
+        f"{tally.jobs} jobs, {tally.faults} faults, "
+        f"{tally.hours / 8766:.1f} virtual years; {speed:.0f} seeds/s"
+    )
+    print(f"\r{line}", end="", flush=True)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

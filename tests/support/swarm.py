@@ -7,6 +7,7 @@ effect. Then the world is quiet: it must settle in few rounds, and a further run
 
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -25,7 +26,7 @@ from tuneops.core.policy import Policy, Retry
 from tuneops.core.request import JobRequest
 from tuneops.engine.ports import Listing
 from tuneops.engine.reconcile import Terms, Tick
-from tuneops.errors import TuneopsError, Unavailable
+from tuneops.errors import ClaimDamaged, TuneopsError, Unavailable
 from tuneops.store.lockfile import dump, empty_lock
 
 POSTS = ("lost-answer", "lost-request", "late", "busy", "refused")
@@ -47,6 +48,13 @@ KINDS: Mapping[str, tuple[float, float]] = {
     "behind": (0.1, 0.5),
     "clock jumps": (0.02, 0.2),
 }
+CLAIM_KINDS: Mapping[str, tuple[float, float]] = {
+    "claim slow": (0.02, 0.2),
+    "claim garbage": (0.02, 0.2),
+    "claims wiped": (0.05, 0.3),
+    "interrupt": (0.01, 0.05),
+}
+"""Kinds that came later; they are drawn apart, so that older seeds keep what they had."""
 """Kinds of trouble, each with the least and the greatest probability that a seed gives it."""
 
 EXACT = 50
@@ -106,6 +114,13 @@ class Swarm:
         self.dice = dice = random.Random(seed)
         kinds = [kind for kind in KINDS if dice.random() < 0.4]
         self.weights = {kind: dice.uniform(*KINDS[kind]) for kind in kinds}
+        apart = random.Random(f"{seed} claims")
+        for kind, odds in CLAIM_KINDS.items():
+            if apart.random() < 0.25:
+                self.weights[kind] = apart.uniform(*odds)
+        self.met: Counter[tuple[str, str]] = Counter()
+        """How often each kind of trouble struck, and where."""
+        self.place = "between runs"
         self.world = SimWorld(seed, self._rules())
         self.born = self.world.at
         self.policy = Policy(
@@ -142,6 +157,8 @@ class Swarm:
         weight = self.weights.get(kind)
         struck = weight is not None and self.dice.random() < weight
         self.faults += struck
+        if struck:
+            self.met[kind, self.place] += 1
         return struck
 
     # --- the troubled part
@@ -180,6 +197,10 @@ class Swarm:
             runner.restore(self.dice.choice(runner.backups))
         if self.strikes("lost journal"):
             runner.disk.lines = []
+        # Without its claims a key may have two results, and two locks may each know one of them.
+        if self.strikes("claims wiped"):
+            self.world.claims.clear()
+            self.world.rules.guarded = False
 
     # --- the quiet part
 
@@ -211,11 +232,13 @@ class Swarm:
 
     def check_the_end(self) -> None:
         """A further run does nothing, and everything that is wanted is there."""
-        self.world.check_keys()
+        if self.world.rules.guarded:
+            self.world.check_keys()
         self.world.check_parents(self.graph)
         for runner in self.runners:
             runner.check_settled()
-            runner.check_results()
+            if self.world.rules.guarded:
+                runner.check_results()
 
     def digest(self) -> str:
         """All that happened, and what the locks say, in one word."""
@@ -268,7 +291,7 @@ class SwarmRunner(Runner):
             return
         try:
             self.tick()
-        except Crash:
+        except (Crash, KeyboardInterrupt):
             self.swarm.trace.append(f"{self.base} stops")
         except TuneopsError as trouble:
             self.swarm.trace.append(f"{self.base} gives up: {type(trouble).__name__}")
@@ -304,6 +327,7 @@ class SwarmRunner(Runner):
     def instant(self, what: str) -> None:
         super().instant(what)
         swarm = self.swarm
+        swarm.place = " ".join(what.split()[:2])
         swarm.trace.append(f"{self.base} {(swarm.world.at - NOON).total_seconds():.0f} {what}")
         if swarm.strikes("sleep") and not swarm.sending:
             swarm.world.sleep(swarm.dice.choice(SLEEPS))
@@ -311,6 +335,8 @@ class SwarmRunner(Runner):
             swarm.dice.choice(swarm.runners).safely()
         if swarm.strikes("crash"):
             raise Crash(what)
+        if swarm.strikes("interrupt"):
+            raise KeyboardInterrupt
 
     def sleep(self, seconds: float) -> None:
         if not self.swarm.sending:
@@ -361,7 +387,19 @@ class SwarmRunner(Runner):
             assert len(twins) > 1, "it is wanted and has no twin"
         super().cancel_job(name)
 
+    def read(self, key: str) -> tuple[Claim, str] | None:
+        if self.swarm.strikes("claim garbage"):
+            raise ClaimDamaged("the claim cannot be read", help="look at it")
+        self._slowly()
+        return super().read(key)
+
+    def _slowly(self) -> None:
+        """A store that takes its time, though not between the last look and the POST."""
+        if self.swarm.strikes("claim slow") and not self.swarm.sending:
+            self.world.sleep(self.swarm.dice.choice(SLEEPS))
+
     def swap(self, claim: Claim, expected: str | None) -> str | None:
+        self._slowly()
         if self.swarm.strikes("claim request lost"):
             raise Unavailable("the claim store did not answer")
         won = super().swap(claim, expected)

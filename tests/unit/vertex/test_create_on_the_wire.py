@@ -196,3 +196,47 @@ def test_a_server_that_hangs_or_drips_headers(
     finally:
         done.set()
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "with the list's pool"])
+def test_a_post_never_takes_a_kept_connection(broken: bool, job: Make, ask: Make) -> None:
+    """A stale one is the commonest source of a create without an answer."""
+    took: dict[str, int] = {}
+
+    def serve(connection: socket.socket, number: int) -> None:
+        with connection:
+            while data := connection.recv(65536):
+                if not data.startswith((b"GET ", b"POST ")):
+                    continue  # the rest of a body
+                took[data.partition(b" ")[0].decode()] = number
+                body = {} if data.startswith(b"GET") else job(7)
+                connection.sendall(http(body, Date="Fri, 20 Nov 2026 12:00:00 GMT"))
+
+    def accept() -> None:
+        for number in range(2):
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(connection, number), daemon=True).start()
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=accept, daemon=True).start()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+    def fresh() -> httpx.Client:
+        pool = client._transport if broken else None
+        return httpx.Client(base_url=url, auth=LoopbackAuth(), transport=pool)
+
+    with listening, open_client(url, LoopbackAuth()) as client:
+        provider = VertexProvider(
+            client,
+            project="acme",
+            location="us-central1",
+            fresh=fresh if broken else lambda: open_client(url, LoopbackAuth()),
+            waiting=Waiting(sleep=lambda _: None),
+        )
+        provider.list_jobs()
+        provider.create_job(ask(description=""))
+        listening.shutdown(socket.SHUT_RDWR)
+    assert took == {"GET": 0, "POST": 0 if broken else 1}

@@ -1,0 +1,145 @@
+"""`make mutants`: break one line at a time, and see whether the tests near it notice.
+
+    python -m tests.support.mutants --module core/protocol --most 50 --json FILE
+
+Each mutant is written into a copy of the sources, in a folder of its own: nothing here is touched.
+Not part of a push: it takes hours. Survivors are printed with their line; a reason for one that may
+live is a line in `EQUIVALENT`.
+"""
+
+import argparse
+import ast
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 600
+
+SIMULATED = ("tests/simulation/test_mutants.py", "tests/simulation/test_every_schedule.py")
+MODULES = {
+    "core/protocol": ("tests/unit/core/test_creation_protocol.py", *SIMULATED),
+    "core/creation": ("tests/unit/core/test_creation_protocol.py",),
+    "core/claim": ("tests/unit/store/test_claim_files.py", "tests/unit/core"),
+    "core/ledger": ("tests/scenarios", "tests/red/test_copied_jobs.py", "tests/unit/core"),
+    "core/fingerprint": ("tests/properties/test_fingerprints.py", "tests/unit/core"),
+    "core/merge": ("tests/unit/core/test_merge.py",),
+    "engine/stopping": ("tests/unit/engine",),
+    "store/lockfile": ("tests/unit/store", "tests/properties/test_lock_laws.py"),
+    "http/answers": ("tests/unit/vertex",),
+}
+"""What is broken, and the tests that must notice."""
+
+EQUIVALENT: dict[str, str] = {}
+"""Mutants that may live, as `module:line: text`, and why."""
+
+SWAPS: dict[type, type] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+}
+
+
+def changes(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Change the tree in one place at a time: the line, and what was done; then change it back."""
+    for node in list(ast.walk(tree)):
+        line = getattr(node, "lineno", 0)
+        if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
+            right, node.ops[0] = node.ops[0], SWAPS[type(node.ops[0])]()
+            yield line, f"{type(right).__name__} turned"
+            node.ops[0] = right
+        elif isinstance(node, ast.BoolOp | ast.BinOp) and type(node.op) in SWAPS:
+            was, node.op = node.op, SWAPS[type(node.op)]()
+            yield line, f"{type(was).__name__} turned"
+            node.op = was
+        elif isinstance(node, ast.Constant) and isinstance(node.value, bool | int):
+            value = node.value
+            node.value = not value if isinstance(value, bool) else value + 1
+            yield line, f"{value} changed"
+            node.value = value
+        elif isinstance(node, ast.If | ast.IfExp | ast.While):
+            test, node.test = node.test, ast.Not()
+            node.test = ast.UnaryOp(op=ast.Not(), operand=test)
+            yield line, "condition turned"
+            node.test = test
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Yield):
+            statement, node.value = node.value, ast.Constant(value=None)
+            yield line, "statement removed"
+            node.value = statement
+
+
+def mutants(module: str) -> Iterator[tuple[int, str, str]]:
+    """Each mutant of a module: line, what was done, and the source."""
+    tree = ast.parse((ROOT / f"src/tuneops/{module}.py").read_text())
+    for line, what in changes(tree):
+        yield line, what, ast.unparse(ast.fix_missing_locations(tree))
+
+
+def survives(task: tuple[str, int, str, str]) -> str | None:
+    """Run the tests near a module on a mutant; its name if they all pass."""
+    module, line, what, source = task
+    with tempfile.TemporaryDirectory(prefix="tuneops-mutant-") as folder:
+        shutil.copytree(ROOT / "src", Path(folder) / "src")
+        (Path(folder) / f"src/tuneops/{module}.py").write_text(source)
+        command = (sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider")
+        path = os.pathsep.join((f"{folder}/src", str(ROOT)))
+        try:
+            done = subprocess.run(
+                (*command, *MODULES[module]),
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": path},
+                capture_output=True,
+                timeout=SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return None
+    name = f"{module}:{line}: {what}"
+    return name if done.returncode == 0 and name not in EQUIVALENT else None
+
+
+def main(words: list[str]) -> int:
+    """Print survivors and the score of each module."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--module", action="append", choices=MODULES)
+    parser.add_argument("--most", type=int, default=0, help="so many mutants of each, by chance")
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args(words)
+    scores: dict[str, Any] = {}
+    for module in chosen.module or MODULES:
+        tasks = [(module, *mutant) for mutant in mutants(module)]
+        if chosen.most and chosen.most < len(tasks):
+            tasks = random.Random(1).sample(tasks, chosen.most)
+        with ThreadPool(os.cpu_count()) as pool:
+            alive = sorted(name for name in pool.imap_unordered(survives, tasks) if name)
+        for name in alive:
+            print(f"survives  {name}", flush=True)
+        killed = len(tasks) - len(alive)
+        scores[module] = {"mutants": len(tasks), "killed": killed, "survivors": alive}
+        print(f"{killed} of {len(tasks)} killed  {module}", flush=True)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(scores, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
