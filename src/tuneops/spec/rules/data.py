@@ -64,7 +64,7 @@ def _locate(node: Scalar) -> str | _Bad:
         return _Bad(
             "not-supported",
             "a Vertex dataset resource is not supported by tuneops 0.1 yet",
-            "name the JSON Lines object: `gs://bucket/object.jsonl`",
+            "what it holds cannot be pinned; name the JSON Lines object: `gs://bucket/object.jsonl`",
         )
     if ":" in uri or uri.startswith(("/", "~", "\\")) or "\\" in uri:
         return _Bad("bad-dataset", f'a dataset is {_FORM}, not "{_cut(uri)}"')
