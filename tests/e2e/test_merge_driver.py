@@ -161,3 +161,21 @@ def test_two_jobs_of_one_creation_stop_the_merge(repository: Repository) -> None
     assert "CONFLICT" in said
     assert path.read_text() == text.replace(job, f"{job}2"), "ours is left as it was"
     assert repository.git("diff", "--name-only", "--diff-filter=U").split() == [LOCK]
+
+
+@pytest.mark.parametrize("how", ["rebase", "cherry-pick"])
+def test_a_rebase_and_a_cherry_pick_merge_the_lock_as_well(
+    repository: Repository, how: str
+) -> None:
+    repository.apply()
+    branch(repository, "left")
+    branch(repository, "other")
+    if how == "rebase":
+        said = repository.git("rebase", "left")
+    else:
+        repository.git("switch", "--quiet", "left")
+        said = repository.git("cherry-pick", "other")
+    assert "CONFLICT" not in said
+    assert set(repository.lock()["jobs"]) == {"bot/one", "bot/two", "left", "other"}
+    assert "No changes." in repository.tuneops("plan")
+    assert len(repository.emulator.jobs()) == 4

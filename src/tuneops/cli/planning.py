@@ -11,13 +11,15 @@ from tuneops.cli.options import Options
 from tuneops.cli.project import open_project
 from tuneops.cli.session import Session, connect
 from tuneops.core.advice import advise
-from tuneops.core.plan import Plan
+from tuneops.core.plan import Action, Plan
 from tuneops.core.planner import make_plan
 from tuneops.costs.amounts import spell
 from tuneops.costs.verdicts import Bill, appraise
 from tuneops.engine.reconcile import survey
+from tuneops.errors import Stale
 from tuneops.render.costs import total
 from tuneops.render.findings import findings_github
+from tuneops.render.lines import counted
 from tuneops.render.plan import plan_json, plan_markdown, plan_text
 from tuneops.store.planfile import write_plan
 
@@ -30,6 +32,7 @@ def plan(
     show_unchanged: bool,
     supposed: tuple[str, ...],
     max_cost: Decimal | None = None,
+    locked: bool = False,
 ) -> int:
     """Show what would run, and what it would cost; give the exit code."""
     project = open_project(chosen, suppositions=supposed)
@@ -47,12 +50,31 @@ def plan(
         if out is not None:
             write_plan(out, plan_json(made, session.header, bill), made)
         show_plan(chosen, session, made, bill, unchanged=show_unchanged or bool(chosen.verbose))
+    if locked and not made.is_empty:
+        chosen.console.complain_of((outdated(session.locks.shown, made).as_diagnostic(),))
+        return 5
     denied = 4 if bill.verdict.denied else 0
     if not detailed_exitcode:
         return denied
     if made.holds:
         return 3
     return denied or (0 if made.settled else 2)
+
+
+class LockOutdated(Stale):
+    """The lock is not what the specs ask for."""
+
+    code = "lock-outdated"
+
+
+def outdated(shown: str, plan: Plan) -> LockOutdated:
+    """The fault of a lock that a plan finds something to do about."""
+    differing = [c.address for c in plan.changes if c.action is not Action.KEEP]
+    return LockOutdated(
+        f"`{shown}` does not match the specs",
+        notes=(f"{counted(len(differing), 'job')} differ: {', '.join(differing)}",),
+        help="run `tuneops plan` to see why",
+    )
 
 
 def show_plan(

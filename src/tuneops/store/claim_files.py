@@ -44,7 +44,7 @@ class FileClaims:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
-            raise DiskError(f"cannot write `{path}`: {fault.strerror}") from fault
+            raise DiskError(f"cannot write `{files.shown(path)}`: {fault.strerror}") from fault
         with FileLock(path.parent / ".guard"):
             found = self.read(claim.key)
             if (found[1] if found else None) != expected:

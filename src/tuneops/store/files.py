@@ -13,12 +13,22 @@ LIMIT = 64 * 1024 * 1024
 """The largest lock, journal, claim or plan that is read, in bytes."""
 
 
+def shown(path: Path) -> str:
+    """A path as a person knows it: from the project's own folder on, where it lies in one."""
+    parts = path.parts
+    for folder in (".tuneops", "specs"):
+        if folder in parts:
+            last = len(parts) - 1 - parts[::-1].index(folder)
+            return "/".join(parts[last:])
+    return str(path)
+
+
 class NotARegularFileError(DiskError):
     """The path is a link, a directory, a pipe or a device."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"`{path}` is not a regular file",
+            f"`{shown(path)}` is not a regular file",
             help="look at what lies there, and move it away",
         )
 
@@ -32,14 +42,14 @@ def read(path: Path) -> bytes | None:
     except OSError as fault:
         if path.is_symlink() or path.is_dir():
             raise NotARegularFileError(path) from fault
-        raise DiskError(f"`{path}` cannot be read: {fault.strerror}") from fault
+        raise DiskError(f"`{shown(path)}` cannot be read: {fault.strerror}") from fault
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise NotARegularFileError(path)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             return file.read(LIMIT + 1)
     except OSError as fault:
-        raise DiskError(f"`{path}` cannot be read: {fault.strerror}") from fault
+        raise DiskError(f"`{shown(path)}` cannot be read: {fault.strerror}") from fault
     finally:
         os.close(descriptor)
 
@@ -57,7 +67,7 @@ class ExistsError(DiskError):
     """There is a file already, and it was not to be replaced."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"`{path}` exists", help="name another file, or add `--force`")
+        super().__init__(f"`{shown(path)}` exists", help="name another file, or add `--force`")
 
 
 def write_blocks(
@@ -71,7 +81,7 @@ def write_blocks(
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as fault:
-        raise DiskError(f"cannot write `{path}`: {fault.strerror}") from fault
+        raise DiskError(f"cannot write `{shown(path)}`: {fault.strerror}") from fault
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -88,7 +98,7 @@ def write_blocks(
     except FileExistsError as fault:
         raise ExistsError(path) from fault
     except OSError as fault:
-        raise DiskError(f"cannot write `{path}`: {fault.strerror}") from fault
+        raise DiskError(f"cannot write `{shown(path)}`: {fault.strerror}") from fault
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -103,14 +113,14 @@ def append(path: Path, line: bytes) -> None:
         descriptor = os.open(path, flags, 0o600)
         try:
             if os.write(descriptor, line) != len(line):
-                raise DiskError(f"cannot write `{path}`: the disk took only a part of the line")
+                raise DiskError(f"cannot write `{shown(path)}`: the disk took a part of it")
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         if new:
             sync_folder(path.parent)
     except OSError as fault:
-        raise DiskError(f"cannot write `{path}`: {fault.strerror}") from fault
+        raise DiskError(f"cannot write `{shown(path)}`: {fault.strerror}") from fault
 
 
 def remove(path: Path) -> None:
@@ -121,7 +131,7 @@ def remove(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as fault:
-        raise DiskError(f"cannot remove `{path}`: {fault.strerror}") from fault
+        raise DiskError(f"cannot remove `{shown(path)}`: {fault.strerror}") from fault
 
 
 def sync_folder(folder: Path) -> None:

@@ -179,3 +179,15 @@ def test_what_is_private_only_its_owner_reads(tmp_path: Path) -> None:
     files.append(tmp_path / "journal", b"\n")
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes == {"plan": 0o600, "lock": 0o644, "journal": 0o600}
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/home/kim/specs/project/.tuneops/claims/prod/k1.json", ".tuneops/claims/prod/k1.json"),
+        ("/home/specs/kim/specs/tuneops.prod.lock.json", "specs/tuneops.prod.lock.json"),
+        ("/elsewhere/plan.json", "/elsewhere/plan.json"),
+    ],
+)
+def test_a_fault_names_files_of_a_project_from_its_own_folders(path: str, said: str) -> None:
+    assert files.shown(Path(path)) == said

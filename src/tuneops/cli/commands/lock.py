@@ -7,14 +7,8 @@ import click
 
 from tuneops.cli.main import options
 from tuneops.cli.options import Command, common
-from tuneops.errors import Stale, TuneopsError
+from tuneops.errors import TuneopsError
 from tuneops.render.lines import Line, counted
-
-
-class LockOutdated(Stale):
-    """The lock is not what the specs ask for."""
-
-    code = "lock-outdated"
 
 
 @click.group("lock")
@@ -85,6 +79,7 @@ def check(context: click.Context, /, **values: Any) -> int:
       tuneops lock check --env prod
       tuneops lock check --format json
     """
+    from tuneops.cli.planning import outdated
     from tuneops.cli.project import open_project
     from tuneops.cli.session import connect
     from tuneops.core.planner import make_plan
@@ -93,13 +88,8 @@ def check(context: click.Context, /, **values: Any) -> int:
     chosen = options(context, values)
     with connect(open_project(chosen), lambda _: None) as session:
         plan = make_plan(survey(session.graph, session.world, session.settle))
-        differing = [c.address for c in plan.changes if c.action.value not in ("keep",)]
-        if differing:
-            raise LockOutdated(
-                f"`{session.locks.shown}` does not match the specs",
-                notes=(f"{counted(len(differing), 'job')} differ: {', '.join(differing)}",),
-                help="run `tuneops plan` to see why",
-            )
+        if not plan.is_empty:
+            raise outdated(session.locks.shown, plan)
         count = counted(len(plan.desired), "job")
         if chosen.machine:
             chosen.console.answer_json(

@@ -26,6 +26,7 @@ from tuneops.cli.options import Command, max_cost, summarized
     multiple=True,
     help="Plan as if a spec had this value: ADDRESS.path.of.the.field=VALUE.",
 )
+@click.option("--locked", is_flag=True, help="Fail (exit 5) if specs and lock differ.")
 @max_cost
 @click.pass_context
 def command(
@@ -35,6 +36,7 @@ def command(
     detailed_exitcode: bool,
     show_unchanged: bool,
     supposed: tuple[str, ...],
+    locked: bool,
     max_cost: Decimal | None,
     **values: Any,
 ) -> int:
@@ -57,4 +59,5 @@ def command(
         show_unchanged=show_unchanged,
         supposed=supposed,
         max_cost=max_cost,
+        locked=locked,
     )
