@@ -123,8 +123,12 @@ class Scan:
         start = self.lines + 1
         one = two = three = four = total = examples = 0
         odd: list[int] = []
+        compared = True
         sizes, turns = self.sizes, self.turns
         for number, line in enumerate(lines, start):
+            if len(line) < 4 and not line.strip():
+                compared = False
+                continue
             found = measure(line)
             if found is None or found[1] > most:
                 odd.append(number)
@@ -142,7 +146,6 @@ class Scan:
         ]
         self.likely += total
         self.examples += examples
-        compared = True
         for number in odd:
             line = lines[number - start]
             if isinstance(line, TooLong) or line.strip():

@@ -278,3 +278,10 @@ def test_ordinary_lines_are_read_once_and_only_the_fast_way(
     pieces = [content[at : at + 1000] for at in range(0, len(content), 1000)]
     check((passed.append(one) or one for one in pieces), path="x", method=Method.SUPERVISED)
     assert (len(slow), len(fast), passed) == (0, 600, pieces)
+
+
+def test_a_key_twice_among_many_is_found_at_once() -> None:
+    """Once a search for each key: 300,000 of them took minutes."""
+    keys = b", ".join(b'"k%d": 1' % number for number in range(100_000))
+    (finding,) = run(b"{" + keys + b', "k99999": 1}').findings
+    assert finding.message == "the key `k99999` is given twice in one object"
