@@ -37,6 +37,7 @@ from tests.support.builders import (
     a_failure,
     a_key,
     a_lock,
+    a_promotion,
     a_target,
     an_observed,
     an_observed_job,
@@ -51,11 +52,14 @@ from tuneops.core.desired import (
     DeclaredJob,
     DesiredGraph,
     DesiredJob,
+    Gate,
+    Promotion,
     desire,
 )
 from tuneops.core.labels import policy_words
-from tuneops.core.lock import Creation, Lock
-from tuneops.core.observed import JobState, Observed, ObservedJob, SeenObject
+from tuneops.core.lock import Creation, Lock, Measured, Pointer
+from tuneops.core.metrics import pin_of
+from tuneops.core.observed import JobState, ModelVersion, Observed, ObservedJob, SeenObject
 from tuneops.core.plan import Action, Change, Way
 from tuneops.core.planner import make_plan
 from tuneops.core.policy import Acceptance, Policy, Retry, Timeout
@@ -68,7 +72,7 @@ from tuneops.core.recipe import (
     WithId,
 )
 from tuneops.core.rules import Ceiling, Freeze, Rules
-from tuneops.core.steps import CancelJob, ready_steps
+from tuneops.core.steps import CancelJob, MovePointer, ready_steps
 from tuneops.core.view import look
 from tuneops.costs.amounts import Tokens
 from tuneops.costs.estimates import Knowledge
@@ -77,6 +81,7 @@ from tuneops.costs.verdicts import judge
 from tuneops.diagnostics import SourceRef
 
 MILLION = Tokens(1_000_000, 1_000_000)
+LOSS = "eval_total_loss"
 FOLDER = Path(__file__).parent.parent / "scenarios"
 
 GLYPHS = {
@@ -141,6 +146,19 @@ def _rule(text: str) -> CheckpointRule:
     return "default" if kind == "default" else "last"
 
 
+def _gate(text: str | None) -> Gate | None:
+    if text is None:
+        return None
+    return Gate(metric=LOSS, most="promoted" if text == "promoted" else Decimal(text))
+
+
+def _promotion(words: list[str]) -> Promotion:
+    address, alias, *rest = words
+    options = _options(rest)
+    rule = _rule(options.get("checkpoint", "last"))
+    return a_promotion(address, alias=alias, checkpoint=rule, to=options.get("to"))
+
+
 def _declared(words: list[str]) -> DeclaredJob:
     address, *rest = words
     options = _options(rest)
@@ -167,6 +185,8 @@ def _declared(words: list[str]) -> DeclaredJob:
         hyper_parameters=HyperParameters(epoch_count=int(options.pop("epochs", 3))),
         nonce=options.pop("nonce", None),
         suspended="suspended" in options,
+        gate=_gate(options.pop("gate", None)),
+        validation="gs://data/check" if options.pop("checked", None) is not None else None,
         policy=policy,
         moved_from=Address.parse(options.pop("was")) if "was" in options else None,
         accept=_accepted(options),
@@ -211,7 +231,9 @@ def _accepted(options: dict[str, str]) -> Acceptance | None:
 
 
 def _graph(story: Story, section: str, lock: Lock | None = None) -> DesiredGraph:
-    jobs = [_declared(words) for words in story.sections.get(section, [])]
+    lines = story.sections.get(section, [])
+    jobs = [_declared(words) for words in lines if words[0] != "promote"]
+    promotions = tuple(_promotion(words[1:]) for words in lines if words[0] == "promote")
     accepted = {
         job.address: creation.lineage
         for job in jobs
@@ -226,8 +248,14 @@ def _graph(story: Story, section: str, lock: Lock | None = None) -> DesiredGraph
         name, _, content = _options(words[1:]).get("data", "").partition("~")
         if content:
             contents[f"gs://data/{name}"] = f"gs://data/{content}"
-    declaration = a_declaration(*jobs, target=target)
+    declaration = replace(a_declaration(*jobs, target=target), promotions=promotions)
     return desire(declaration, replace(pins_of(declaration, contents), parents=accepted))
+
+
+def _version(text: str) -> str:
+    """`1@2` in full."""
+    model, _, version = text.partition("@")
+    return model_name(int(model), int(version))
 
 
 def _minutes(text: str) -> timedelta:
@@ -273,6 +301,12 @@ class _Cast:
             changes["state"] = JobState(rest[0])
             if "model" in options:
                 changes["model"] = model_name(int(options["model"]))
+            if "version" in options:
+                changes["model"] = _version(options["version"])
+            if "loss" in options and job.validation is not None:
+                values = zip("123", options["loss"].split("/"), strict=False)
+                on = pin_of(job, LOSS)
+                changes["measured"] = {LOSS: Measured(on=on, values=dict(values))}
             creation = a_creation(job, number=int(number), attempt=attempt, **changes)
         address = options.get("at", str(job.address))
         return address, a_key(job, attempt), creation, "retired" in options
@@ -319,6 +353,12 @@ def _input(job: DesiredJob, kind: str) -> SeenObject | None:
 def _lock(story: Story, cast: _Cast) -> Lock:
     lock = a_lock(target=cast.specs.target)
     for words in story.sections.get("lock", []):
+        if words[0] == "pointer":
+            _, alias, place, version, checkpoint = words
+            job = cast.find(place)
+            pointer = Pointer(creation=a_key(job), model=_version(version), checkpoint=checkpoint)
+            lock = lock.point(job.address.name, alias, pointer)
+            continue
         address, key, creation, retired = cast.entry(words)
         lock = lock.put(address, key, creation)
         if creation.succeeded:
@@ -332,6 +372,7 @@ def _lock(story: Story, cast: _Cast) -> Lock:
 
 def _seen(story: Story, cast: _Cast, lock: Lock) -> Observed:
     jobs: list[ObservedJob] = []
+    marks: list[list[str]] = []
     missing: set[str] = set()
     elsewhere: dict[str, int | None] = {}
     gone: set[int] = set()
@@ -350,14 +391,27 @@ def _seen(story: Story, cast: _Cast, lock: Lock) -> Observed:
                 objects[f"gs://data/{name}"] = Dataset(
                     uri=f"gs://data/{name}", size=1, crc32c="AAAAAQ=="
                 )
+            case ["alias" | "default", *_]:
+                marks.append(words)
             case _:
                 jobs.append(cast.job(words))
     recorded = [
-        an_observed_job(number=1, state=JobState.SUCCEEDED, model=creation.model)
+        an_observed_job(
+            number=1,
+            state=JobState.SUCCEEDED,
+            model=creation.model,
+            checkpoints=some_checkpoints(),
+        )
         for _, _, creation in lock.creations()
         if creation.model is not None
     ]
     versions = dict(an_observed(*recorded, *jobs).versions)
+    for kind, what, version in marks:
+        base, _, number = _version(version).partition("@")
+        there = dict(versions.get(base) or {})
+        found = there.get(number, ModelVersion(name=f"{base}@{number}", default_checkpoint="3"))
+        changed = {"aliases": (what,)} if kind == "alias" else {"default_checkpoint": what}
+        versions[base] = {**there, number: replace(found, **changed)}  # type: ignore[arg-type]
     for model in gone:
         versions[model_name(model).partition("@")[0]] = None
     return an_observed(
@@ -383,8 +437,14 @@ def _line(change: Change) -> str:
     if change.after:
         after = _short(change.after) if "tuningJobs" in change.after else change.after
         words.append(f"after {after}")
+    if change.move is not None and change.action is Action.POINT:
+        there, target = change.move.holder, change.move.model
+        moved = f"{_short(there) if there else 'nothing'} -> {_short(target)}"
+        words.append(f"{moved} checkpoint {change.move.checkpoint}")
+        words += [f"off {_short(name)}" for name in change.move.elsewhere]
+    words += [f"({detail})" for detail in change.detail]
     parts = (
-        f"{GLYPHS[change.action]} {change.address:<12}",
+        f"{GLYPHS[change.action]} {change.place:<12}",
         f"{change.action.value:<9}",
         MONEY[change.money.value],
         f"{change.reason.value:<20}",
@@ -413,8 +473,8 @@ def _tell(text: str) -> Iterator[str]:
     for address, why in verdict.barred.items():
         yield f"not now: {address}: {why}"
     for step in ready_steps(plan, view, barred=verdict.barred):
-        verb = "cancel" if isinstance(step, CancelJob) else "create"
-        what = _short(step.change.job or "") if verb == "cancel" else step.change.address
+        verb = {CancelJob: "cancel", MovePointer: "point"}.get(type(step), "create")
+        what = _short(step.change.job or "") if verb == "cancel" else step.change.place
         yield f"now: {verb} {what}"
     known = {key: creation for _, key, creation in lock.creations()}
     for address, key, creation in sorted(view.ledger.creations(), key=lambda item: item[:2]):

@@ -18,6 +18,7 @@ from tuneops.core.recipe import (
     AtEpoch,
     AtStep,
     BaseModel,
+    Best,
     CheckpointRule,
     Evidence,
     HyperParameters,
@@ -39,10 +40,15 @@ rules: st.SearchStrategy[CheckpointRule] = st.one_of(
     st.integers(1, 3).map(lambda step: AtStep(step=100 * step)),
     st.integers(1, 3).map(lambda number: WithId(id=str(number))),
 )
+bests = st.builds(
+    Best,
+    best=st.sampled_from(["eval_total_loss", "bleu/AVERAGE"]),
+    goal=st.none() | st.just("highest"),
+)
 sources = st.one_of(
     st.builds(BaseModel, base_model=st.sampled_from(["gemini-2.5-flash", "gemini-2.5-pro"])),
     st.builds(Pretuned, model=texts, checkpoint=texts),
-    st.builds(Upstream, from_=names, lineage=lineages, checkpoint=rules),
+    st.builds(Upstream, from_=names, lineage=lineages, checkpoint=rules | bests),
 )
 hypers = st.builds(
     HyperParameters,
