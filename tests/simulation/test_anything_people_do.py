@@ -356,7 +356,13 @@ class People(RuleBasedStateMachine):
         )
         if shown.code == 0:
             actions = json.loads(shown.out)["actions"]
-            wanted = {it["lineage"] for it in actions if it["action"] not in ("cancel", "retire")}
+            replaced = {it["address"] for it in actions if it["action"] in ("create", "continue")}
+            wanted = {
+                it["lineage"]
+                for it in actions
+                if it["action"] not in ("cancel", "retire")
+                and not (it["action"] == "wait" and it["address"] in replaced)
+            }
             twins = [
                 other["name"]
                 for other in self.service.jobs
