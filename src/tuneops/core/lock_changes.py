@@ -35,7 +35,7 @@ class Difference:
 
 def bare(lock: Lock) -> Lock:
     """The lock of the same environment before anything was asked for."""
-    return replace(lock, jobs={}, retired={}, pointers=None)
+    return replace(lock, jobs={}, retired={}, pointers=None, pins=None)
 
 
 def differences(before: Lock, after: Lock) -> tuple[Difference, ...]:
