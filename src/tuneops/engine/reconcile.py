@@ -204,9 +204,11 @@ def tick(
     wrote = world.locks.save(pointed)
     outcomes: list[tuple[Change, Outcome | None]] = []
     entries: list[Entry] = []
+    cause = replace(terms.cause, plan=terms.cause.plan or plan.digest)
+    terms = replace(terms, cause=cause)
     try:
         for step in steps:
-            outcome = _execute(step, view, world, terms, plan)
+            outcome = _execute(step, view, world, terms)
             outcomes.append((step.change, outcome))
             entries += _entries(view.ledger, step, outcome)
             if isinstance(step, MovePointer) and outcome is None:
@@ -251,7 +253,7 @@ def place_of(change: Change) -> str:
     return change.place if change.alias else change.key or ""
 
 
-def _execute(step: Step, view: View, world: World, terms: Terms, plan: Plan) -> Outcome | None:
+def _execute(step: Step, view: View, world: World, terms: Terms) -> Outcome | None:
     change = step.change
     if isinstance(step, CancelJob):
         refusal = cancel_job(step, view.ledger, world.hands, terms.runner)
@@ -267,16 +269,15 @@ def _execute(step: Step, view: View, world: World, terms: Terms, plan: Plan) -> 
         if moved is not None:
             world.watch(told(change, moved))
         return moved
-    order = _order(step, view, world, terms, plan)
+    order = _order(step, view, world, terms)
     outcome = create_job(order, world.hands)
     world.watch(told(change, outcome))
     return outcome
 
 
-def _order(step: CreateJob, view: View, world: World, terms: Terms, plan: Plan) -> Order:
+def _order(step: CreateJob, view: View, world: World, terms: Terms) -> Order:
     owner = view.graph.target.owner
-    cause = replace(terms.cause, plan=terms.cause.plan or plan.digest)
-    creation = intent(step, world.new_mark(), cause)
+    creation = intent(step, world.new_mark(), terms.cause)
     assert step.change.key is not None, "a create has a key"
     validation = (step.job.validation,) if step.job.validation else ()
     return Order(

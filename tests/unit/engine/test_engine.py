@@ -22,8 +22,9 @@ from tests.support.builders import (
 from tests.support.world import Rules, Runner, SimWorld
 from tuneops.core.creation import Contended, Found, Held, Made, Outcome, Refusal, Unknown
 from tuneops.core.desired import Pinned
+from tuneops.core.lock import Lock
 from tuneops.core.observed import JobState, ObservedJob
-from tuneops.core.plan import Action, Approval, Change, Reason
+from tuneops.core.plan import Action, Approval, Change, Plan, Reason
 from tuneops.core.recipe import Dataset, Evidence
 from tuneops.core.steps import CancelJob
 from tuneops.engine.execute import (  # type: ignore[attr-defined]
@@ -352,3 +353,30 @@ def test_a_job_that_has_ended_or_changed_hands_since_the_plan_is_left_alone() ->
     foreign = TwoJobs(replace(job, ownership=replace(job.ownership, lineage="v1-other")))
     assert isinstance(stop(foreign, a_cancel(job)), Refusal)
     assert not ended.cancels and not foreign.cancels
+
+
+def test_what_grows_with_the_plan_is_done_once_a_tick_and_not_once_a_create(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = {"digest": 0, "record": 0}
+    digest, record = Plan.digest.fget, Lock.record  # type: ignore[attr-defined]
+
+    def counted_digest(self: Plan) -> str:
+        counts["digest"] += 1
+        return digest(self)  # type: ignore[no-any-return]
+
+    def counted_record(self: Lock, entries: object) -> Lock:
+        counts["record"] += 1
+        return record(self, entries)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Plan, "digest", property(counted_digest))
+    monkeypatch.setattr(Lock, "record", counted_record)
+    seen = []
+    for number in (1, 12):
+        counts.update(digest=0, record=0)
+        declared = (a_declared(f"job-{n}", data=f"gs://d/{n}.jsonl") for n in range(number))
+        runner = Runner(SimWorld(1), a_graph(*declared))
+        runner.tick()
+        assert runner.world.posts == number
+        seen.append(dict(counts))
+    assert seen[0] == seen[1]
