@@ -16,6 +16,8 @@ Differences from the protocol that was modelled first, on purpose:
   body differs in every POST, by its mark and its cause.
 - The age of an `issued` mark counts from the list before it, which the service dated. A POST is
   given a minute from that list on; the driver measures it, and a run that slept sends nothing.
+- Claims of old jobs are never pruned. A claim is the last witness where a list hides its job and
+  the lock was lost or reverted, and only here is it known who asked for a cancel.
 - Without a claim store that others share, twins are cancelled later (`core.excess`); there is no
   random pause before the create, which only makes them rarer.
 """
