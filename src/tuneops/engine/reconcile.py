@@ -358,8 +358,13 @@ def given_up(done: Tick) -> set[str]:
 
 
 def _final(outcome: Outcome | None) -> bool:
-    """Say whether this run must not try again: a refusal, or what a person must mend."""
-    return isinstance(outcome, Refusal) or (isinstance(outcome, Held) and exit_code(outcome) == 3)
+    """Say whether this run must not try again: a refusal, or what a person must mend.
+
+    The quota's no is neither: the claim says when to try again.
+    """
+    if isinstance(outcome, Refusal):
+        return not outcome.quota
+    return isinstance(outcome, Held) and exit_code(outcome) == 3
 
 
 def is_over(done: Tick, refused: set[str]) -> bool:

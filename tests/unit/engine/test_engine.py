@@ -380,3 +380,10 @@ def test_what_grows_with_the_plan_is_done_once_a_tick_and_not_once_a_create(
         assert runner.world.posts == number
         seen.append(dict(counts))
     assert seen[0] == seen[1]
+
+
+def test_a_run_that_waits_asks_again_when_the_quota_has_had_its_time() -> None:
+    runner = Runner(SimWorld(1, Rules(faults={1: "busy", 2: "busy"})), ONE)
+    report = runner.converge()
+    assert runner.world.posts == 3 and report.made == 1
+    assert report.last.plan.settled and not codes(report) - {0, 6}
