@@ -41,7 +41,7 @@ workflows: $(READY) ## The workflow files
 	$(BIN)/zizmor --offline --quiet --pedantic .github/workflows
 
 unit: $(READY) ## All tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 SEEDS ?= 1000000
 START ?= 0
