@@ -35,6 +35,24 @@ def test_a_plan_over_the_budget_names_the_rule_and_buys_nothing(chain: Path) -> 
     assert not (chain / LOCK).exists()
 
 
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_job_that_runs_is_reserved_also_if_its_data_was_edited_since(
+    chain: Path, edited: bool
+) -> None:
+    spec = chain / "specs/bot.yaml"
+    spec.write_text(spec.read_text().partition("    - name: two")[0])
+    cost = tuneops(chain, "plan", "-fjson").document["summary"]["cost"]["high"]
+    assert tuneops(chain, "apply").code == 0
+    declare(chain, f"  budget: {{perMonth: {cost * 1.5:.9f}}}\n")
+    if edited:
+        append(chain / "specs/one.jsonl", (chain / "specs/one.jsonl").read_text())
+    else:
+        other = spec.read_text().replace("name: bot", "name: other").replace("one.j", "two.j")
+        (chain / "specs/other.yaml").write_text(other)
+    plan = tuneops(chain, "plan")
+    assert plan.code == 4 and "is spent or reserved already" in plan.err
+
+
 def test_the_ceiling_of_a_flag_is_in_the_digest_and_in_the_saved_plan(chain: Path) -> None:
     plain = tuneops(chain, "plan", "-fjson").document
     saved = tuneops(chain, "plan", "--max-cost", "7", "--out", "plan.json", "-fjson").document

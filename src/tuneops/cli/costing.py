@@ -1,5 +1,6 @@
 """What this machine knows of a plan's cost: the model table, and the tokens of local data."""
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 from tuneops.cli.checking import tokens_of
 from tuneops.cli.project import Project
 from tuneops.core.desired import Declaration
+from tuneops.core.lock import Lock
 from tuneops.core.plan import Plan
 from tuneops.core.rules import MAX_COST, Ceiling
 from tuneops.core.view import View
@@ -22,20 +24,32 @@ if TYPE_CHECKING:
 def knowledge(project: Project, plan: Plan, view: View) -> Knowledge:
     """Count the data of the paid lines, unless jobs of the lock tell already what it is billed.
 
+    Under a ceiling also that of jobs whose bill is not known: what they reserve is counted by it.
     A file is read at most once a run, and the check of new data has read it before.
     """
     counted: dict[Bytes, Tokens] = {}
     history = History.of(view.ledger) if plan.buys else History()
-    for change in plan.buys:
-        job = view.graph.find_text(change.address)
-        if job is None or job.training.file is None:
-            continue
+    wanted = {change.address for change in plan.buys}
+    reserved = _unbilled(view.ledger) if plan.buys and view.graph.target.rules.ceilings else ()
+    for job in view.graph.jobs:
         data, how = job.recipe.training, job.recipe.method
+        asked = str(job.address) in wanted or bytes_of(data, how) in reserved
+        if job.training.file is None or not asked or bytes_of(data, how) in counted:
+            continue
         if history.tokens(data, how, job.address.name) is None:
             tokens = tokens_of(project, job.training.file, how)
             if tokens is not None:
                 counted[bytes_of(data, how)] = tokens
     return Knowledge(table=project.resolution.models, counted=counted)
+
+
+def _unbilled(lock: Lock) -> Container[Bytes]:
+    """The data of jobs that the service has counted no tokens of."""
+    return {
+        bytes_of(creation.recipe.training, creation.recipe.method)
+        for _, _, creation in lock.creations()
+        if creation.billable_tokens is None and not creation.adopted
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,16 +39,22 @@ def over_budget(
             if address not in known:
                 yield (address,), "cost not known", _unknown(address, estimates[address], view)
     planned = Cost.sum(known.values())
+    unknown: set[str] = set()
     for ceiling in rules.ceilings:
         if ceiling.name == PER_CHAIN:
             yield from _chains(ceiling, known, lines, view, estimator)
             continue
         month = ceiling.name == PER_MONTH
         what = "with this plan the month costs" if month else "this plan costs"
-        before = _sum(_of_month(view, lines) if month else sent, estimator)
+        entries = _of_month(view, lines) if month else sent
+        before = _sum(entries, estimator)
+        if not rules.unestimated:
+            unknown.update(_unpriced(entries, estimator))
         total = before + planned
         if total.high > ceiling.most and planned.high > 0:
             yield every, OVER, _over(ceiling, what, total, before)
+    for address in sorted(unknown):
+        yield every, "cost not known", _unknown_before(address, view)
 
 
 def _chains(
@@ -64,7 +70,11 @@ def _chains(
         chains.setdefault(change.address.partition("/")[0], []).append(change.address)
     for chain, addresses in chains.items():
         wanted = {job.lineage for job in view.graph.jobs if job.address.name == chain}
-        before = _sum(_entries(view, lines, partial(_made_for, wanted)), estimator)
+        entries = _entries(view, lines, partial(_made_for, wanted))
+        if not view.graph.target.rules.unestimated:
+            for address in sorted(set(_unpriced(entries, estimator))):
+                yield tuple(addresses), "cost not known", _unknown_before(address, view)
+        before = _sum(entries, estimator)
         total = before + Cost.sum(known.get(address, NOTHING) for address in addresses)
         if total.high > ceiling.most:
             yield tuple(addresses), OVER, _over(ceiling, f"`{chain}` costs", total, before)
@@ -110,6 +120,11 @@ def _sum(entries: Sequence[Entry], estimator: Estimator) -> Cost:
     return Cost.sum(cost for cost in costs if cost is not None)
 
 
+def _unpriced(entries: Sequence[Entry], estimator: Estimator) -> Iterator[str]:
+    """The addresses of jobs that were bought already, and nobody can say for how much."""
+    return (at for at, creation in entries if estimator.creation(creation, at) is None)
+
+
 def _over(ceiling: Ceiling, what: str, total: Cost, before: Cost) -> Diagnostic:
     spent = (f"{spell(before)} of it is spent or reserved already",) if before.high else ()
     higher = ("the higher end of an estimate counts",) if total.low != total.high else ()
@@ -136,6 +151,18 @@ def _too_many(count: int, limit: Ceiling) -> Diagnostic:
         where=limit.where,
         notes=("nothing was bought",),
         help="raise it in a reviewed change, or suspend a part of it: `suspend: true`",
+    )
+
+
+def _unknown_before(address: str, view: View) -> Diagnostic:
+    job = view.graph.find_text(address)
+    return Diagnostic(
+        code="cost-unknown",
+        message=f"nothing more can be bought under a budget: what `{address}` costs is not known",
+        where=job.where if job else None,
+        notes=(f"a job of `{address}` was bought already", "nothing was bought"),
+        help="wait for its bill, or give the price in `specs/models.yaml`; or let it pass with "
+        "`budget: {unestimated: allow}`",
     )
 
 

@@ -13,10 +13,10 @@ from tuneops.catalog.models import Model, Table, table
 from tuneops.core.lock import Creation
 from tuneops.core.observed import JobState, Observed
 from tuneops.core.plan import Change, Plan
-from tuneops.core.recipe import BaseModel, Pretuned, Recipe
+from tuneops.core.recipe import BaseModel, Method, Pretuned, Recipe
 from tuneops.core.view import View
 from tuneops.costs.amounts import NOTHING, Cost, Tokens
-from tuneops.costs.history import Bytes, History, bytes_of, epochs_run
+from tuneops.costs.history import Bytes, History, bytes_of, epochs_run, spread
 
 _FARTHEST = 1000
 """How many ancestors of a job are walked up at most: labels of a foreign world might go round."""
@@ -170,9 +170,28 @@ class Estimator:
         return None
 
     def _tokens(self, recipe: Recipe, address: str) -> Tokens | None:
-        """The tokens of one pass: as billed before, as the chain's data had them, or as counted."""
-        before = self._history.tokens(recipe.training, recipe.method, address.partition("/")[0])
-        return before or self._known.counted.get(bytes_of(recipe.training, recipe.method))
+        """The tokens of one pass: as billed before, as the chain's data had them, or as counted.
+
+        Bytes that are nowhere any more, those of a job whose data was edited since, have about as
+        many as what is counted of the same chain now.
+        """
+        data, how, chain = recipe.training, recipe.method, address.partition("/")[0]
+        before = self._history.tokens(data, how, chain)
+        known = before or self._known.counted.get(bytes_of(data, how))
+        beside = self._beside.get((chain, how), ())
+        return known or (spread(data, *zip(*beside, strict=True)) if beside else None)
+
+    @cached_property
+    def _beside(self) -> Mapping[tuple[str, Method], list[tuple[Decimal, Decimal]]]:
+        """The least and the most tokens for each byte of what is counted of each chain."""
+        found: dict[tuple[str, Method], list[tuple[Decimal, Decimal]]] = {}
+        for job in self._view.graph.jobs:
+            data, how = job.recipe.training, job.recipe.method
+            tokens = self._known.counted.get(bytes_of(data, how))
+            if tokens is not None and data.size:
+                ends = Decimal(tokens.low) / data.size, Decimal(tokens.high) / data.size
+                found.setdefault((job.address.name, how), []).append(ends)
+        return found
 
     def _epochs(self, recipe: Recipe, model: Model) -> tuple[int, int] | None:
         said = recipe.hyper_parameters.epoch_count

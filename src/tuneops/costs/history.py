@@ -5,7 +5,7 @@ under the same method have the same tokens again; other data of the same chain h
 tokens for each byte.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -65,10 +65,13 @@ class History:
         if exact is not None:
             return Tokens(exact, exact)
         ratios = self.ratios.get((chain, method))
-        if not ratios:
-            return None
-        low, high = min(ratios) * (1 - SPREAD), max(ratios) * (1 + SPREAD)
-        return Tokens(int(dataset.size * low), -int(-dataset.size * high // 1))
+        return spread(dataset, ratios, ratios) if ratios else None
+
+
+def spread(dataset: Dataset, least: Iterable[Decimal], most: Iterable[Decimal]) -> Tokens:
+    """The tokens of data of a chain by those that its other data has, at least and at most."""
+    low, high = min(least) * (1 - SPREAD), max(most) * (1 + SPREAD)
+    return Tokens(int(dataset.size * low), -int(-dataset.size * high // 1))
 
 
 def epochs_run(creation: Creation) -> int:

@@ -99,6 +99,18 @@ def test_data_of_the_same_chain_has_as_many_tokens_for_each_byte() -> None:
     assert estimator.recipe(other, "bot/week").missing == "the tokens of its data are not known"
 
 
+def test_bytes_that_were_edited_since_cost_what_those_of_now_would() -> None:
+    new = sized(a_job("bot/seed", hyper_parameters=HyperParameters(epoch_count=1)), 1_000_000)
+    old = sized(a_job("bot/seed", hyper_parameters=HyperParameters(epoch_count=1)), 2_000_000)
+    view = a_view(DesiredGraph(a_graph().target, (new,)))
+    known = counted(new, tokens=Tokens(200_000, 300_000))
+    running = a_creation(old, state=JobState.RUNNING)
+    # 2 MB * 0.2 to 0.3 tokens a byte, a fifth less to a fifth more, * $5
+    estimator = Estimator(view, known)
+    assert estimator.creation(running, "bot/seed") == cost("1.6", "3.6")
+    assert estimator.creation(running, "stranger") is None
+
+
 def test_a_stage_is_priced_by_the_base_of_its_chain() -> None:
     graph = a_graph(*a_chain("seed", "week", "tone"))
     known = counted(*graph.jobs, tokens=Tokens(1_000_000, 1_000_000))

@@ -28,7 +28,7 @@ from tuneops.core.lock import Lock
 from tuneops.core.observed import JobState, Observed
 from tuneops.core.plan import Approval, Plan
 from tuneops.core.planner import make_plan
-from tuneops.core.recipe import HyperParameters
+from tuneops.core.recipe import BaseModel, HyperParameters
 from tuneops.core.rules import MAX_COST, WEEK, Allowed, Ceiling, Freeze, Rules
 from tuneops.core.steps import CreateJob, ready_steps
 from tuneops.core.view import View, look
@@ -155,6 +155,24 @@ def test_what_cannot_be_estimated_is_not_bought_under_a_budget() -> None:
     assert "unestimated: allow" in (verdict.findings[0].help or "")
     allowed = chain("a", rules=replace(ceiling("perApply", "100"), unestimated=True))
     assert not judge(make_plan(seen(allowed)), seen(allowed), Knowledge()).barred
+
+
+@pytest.mark.parametrize("name", ["perMonth", "perChain", "perApply"])
+def test_what_was_bought_for_nobody_knows_what_lets_nothing_more_be_bought(name: str) -> None:
+    rules = ceiling(name, "100")
+    graph = chain("a", "b", rules=rules)
+    known = {bytes_of(graph.jobs[1].recipe.training, graph.jobs[1].recipe.method): MILLION}
+    first = replace(graph.jobs[0].recipe, source=BaseModel(base_model="gemini-77"))
+    running = replace(a_creation(graph.jobs[0], state=JobState.RUNNING), recipe=first)
+    view = seen(graph, a_lock(("bot/a", a_key(graph.jobs[0]), running)))
+    verdict = judge(
+        make_plan(view), view, Knowledge(counted=known), frozenset({a_key(graph.jobs[0])})
+    )
+    assert verdict.barred == {"bot/b": "cost not known"} and codes(verdict) == ["cost-unknown"]
+    assert "what `bot/a` costs is not known" in verdict.findings[0].message
+    allowed = chain("a", "b", rules=replace(rules, unestimated=True))
+    view = seen(allowed, a_lock(("bot/a", a_key(allowed.jobs[0]), running)))
+    assert not judge(make_plan(view), view, Knowledge(counted=known)).barred
 
 
 def test_so_many_jobs_a_run() -> None:
