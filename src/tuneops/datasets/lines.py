@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NoReturn
 
 from tuneops.datasets.problems import Path, Problem, shown
@@ -19,7 +20,12 @@ LINE_LIMIT = 8 << 20
 DEPTH_LIMIT = 100
 """The deepest nesting of an example: Google's own reader of JSON stops there, too."""
 
+VALUES_LIMIT = 100_000
+"""The most values of an example: each takes far more memory read than written, and a token or more.
+No base model takes as many tokens in one example."""
+
 _START = 64
+_MARKS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[,\[{]', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _MANY = re.compile(r"[\[{]")
 
@@ -85,6 +91,8 @@ def read_text(line: bytes) -> str:
 
 def read_example(text: str, *, ended: bool) -> Mapping[str, Any]:
     """The JSON object on a line, or Unreadable."""
+    if _is_crowded(text):
+        raise _unreadable("too-many-values", f"more than {VALUES_LIMIT:,} values in one example")
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError as error:
@@ -111,6 +119,14 @@ def read_example(text: str, *, ended: bool) -> Mapping[str, Any]:
     if len(_MANY.findall(text)) > DEPTH_LIMIT and _depth(value) > DEPTH_LIMIT:
         raise _too_deep()
     return value
+
+
+def _is_crowded(text: str) -> bool:
+    """Say whether commas and brackets outside of texts are more than an example may have."""
+    if sum(map(text.count, ",[{")) <= VALUES_LIMIT:
+        return False
+    marks = (1 for mark in _MARKS.finditer(text) if not mark[0].startswith('"'))
+    return sum(islice(marks, VALUES_LIMIT + 1)) > VALUES_LIMIT
 
 
 def _not_json(text: str, error: json.JSONDecodeError, *, ended: bool) -> Unreadable:

@@ -99,6 +99,8 @@ WRONG_LINES = [
     (b'{"contents": [{"role": "\\ud800"}]}', 24, "not valid Unicode"),
     (b"[" * 5 + b"{" * 3, None, "not JSON"),
     (b'{"a":' * 100_000, None, "nested too deeply"),
+    (b'{"contents": [{}' + b",{}" * 50_000 + b"]}", 1, "more than 100,000 values"),
+    (b'{"a": "' + b'\\"[{,' * 50_000 + b'"}', 1, "has no `contents`"),
     (b'{"a": 1}', 1, "has no `contents`"),
     (b'{"contents": []}', 14, "not an empty one"),
     (b'{"contents": {}}', 14, "must be a list of turns"),
