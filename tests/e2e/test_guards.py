@@ -213,6 +213,34 @@ def refuse_pushes(remote: Path, words: str) -> None:
     hook.chmod(0o755)
 
 
+@pytest.mark.parametrize(("claims", "stopped"), [("git", True), ("local", False)])
+def test_an_edit_in_the_other_clone_stops_a_job_only_if_its_claim_is_known_there(
+    claims: str, stopped: bool, team: Team
+) -> None:
+    team.share(claims)
+    one, two = team.clones
+    assert team.run(one)[0] == 0
+    git(one, "add", ".")
+    git(one, "commit", "--quiet", "-m", "lock")
+    git(one, "push", "--quiet", "origin", "main")
+    git(two, "pull", "--quiet", "origin", "main")
+    spec = two / "specs/bot.yaml"
+    spec.write_text(spec.read_text().replace("epochCount: 1", "epochCount: 2", 1))
+    _, said = team.run(two, "plan")
+    assert ("cancel superseded" in " ".join(said.split())) is stopped, said
+    code, _ = team.run(two)
+    assert code == (0 if stopped else 3)
+    team.emulator.advance(timedelta(minutes=1))
+    states = [state for found in team.jobs().values() for state in found]
+    assert len(states) == (1 if stopped else 2), "its replacement waits for its end"
+    assert ("JOB_STATE_CANCELLED" in states) is stopped
+    if not stopped:
+        assert "stop it in the console or from the checkout that made it" in " ".join(said.split())
+        (one / "specs/bot.yaml").write_text(spec.read_text())
+        _, said = team.run(one, "plan")
+        assert "cancel superseded" in " ".join(said.split()), "the checkout that made it can"
+
+
 def test_a_remote_that_takes_no_claim_lets_nothing_be_bought(team: Team) -> None:
     team.share("git")
     refuse_pushes(team.remote, "ask Kim first")

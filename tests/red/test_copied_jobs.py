@@ -1,8 +1,24 @@
 """A job that somebody made from one of ours, labels and all, does not pass for it."""
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
+from tests.support.builders import (
+    SETTLE,
+    a_declared,
+    a_graph,
+    a_lock,
+    a_target,
+    an_observed,
+    an_observed_job,
+)
 from tests.support.scenario import tell
+from tuneops.core.desired import Formerly
+from tuneops.core.plan import Action, Reason
+from tuneops.core.planner import make_plan
+from tuneops.core.view import look
 
 
 @pytest.mark.parametrize("lock", ["", "  bot/seed 1 RUNNING\n"])
@@ -65,3 +81,14 @@ def test_a_real_one_beside_a_copy_is_found_without_a_lock() -> None:
         "  bot/seed 1 SUCCEEDED other-settings\n  bot/seed 2 SUCCEEDED\nplan\n"
     )
     assert "adopt" in told and "#2" in told and "create" not in told
+
+
+def test_a_copy_under_an_old_name_of_the_workspace_is_one_too() -> None:
+    target = a_target(workspace="acme-two", formerly=Formerly(workspace=("acme",)))
+    graph = a_graph(a_declared(), target=target)
+    job = an_observed_job(graph.jobs[0], owner="acme--local")
+    other = replace(job.fields, learning_rate_multiplier=Decimal(7), epoch_count=7)
+    observed = an_observed(replace(job, fields=other))
+    plan = make_plan(look(graph, a_lock(target=target), observed, SETTLE))
+    assert [line.action for line in plan.changes] == [Action.HOLD] * len(plan.changes)
+    assert {line.reason for line in plan.changes} == {Reason.NOT_KNOWN_HERE}

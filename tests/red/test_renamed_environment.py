@@ -110,3 +110,21 @@ def test_a_new_name_of_the_workspace_alone_is_refused(tmp_path: Path) -> None:
     done = tuneops(folder, "apply")
     assert done.code == 65
     assert "formerly:" in done.err
+
+
+def test_an_alias_that_was_moved_under_the_old_name_is_ours_without_the_lock(
+    tmp_path: Path,
+) -> None:
+    folder = write_chain(tmp_path / "project")
+    spec = folder / "specs" / "bot.yaml"
+    spec.write_text(spec.read_text() + "  promotion: {alias: prod, stage: two}\n")
+    assert tuneops(folder, "apply", "--wait").code == 0
+    _formerly(folder, workspace="acme")
+    (folder / LOCK).unlink()
+    two = "{trainingDatasetUri: two.jsonl, hyperParameters: {epochCount: "
+    spec.write_text(spec.read_text().replace(f"{two}1", f"{two}2"))
+    done = tuneops(folder, "apply", "--wait")
+    assert done.code == 0, done
+    lock = json.loads((folder / LOCK).read_text())
+    pointer = lock["pointers"]["bot"]["prod"]
+    assert pointer["creation"] == lock["jobs"]["bot/two"]["current"]

@@ -36,11 +36,11 @@ def our_versions(graph: DesiredGraph, lock: Lock, observed: Observed) -> dict[st
     """Address and key by the version that a job of ours made, recorded or only seen."""
     target = graph.target
     found: dict[str, tuple[str, str]] = {}
-    for (lineage, attempt), jobs in observed.owned(target.owner).items():
+    for (lineage, attempt), jobs in observed.owned(*target.owners).items():
         for job in jobs:
             if job.model is not None and job.ownership is not None:
                 key = creation_key(
-                    owner=target.owner,
+                    owner=target.origin,
                     project=target.project,
                     location=target.location,
                     lineage=lineage,

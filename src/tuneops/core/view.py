@@ -60,7 +60,7 @@ def look(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta)
     ledger = note_pointers(graph, learn(graph, lock, observed, settle), observed)
     recorded = {key: (address, creation) for address, key, creation in lock.creations()}
     labelled: dict[str, tuple[ObservedJob, ...]] = {}
-    for (lineage, _), jobs in observed.owned(graph.target.owner).items():
+    for (lineage, _), jobs in observed.owned(*graph.target.owners).items():
         labelled[lineage] = (*labelled.get(lineage, ()), *jobs)
     return View(
         graph=graph,

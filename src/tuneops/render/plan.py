@@ -116,8 +116,12 @@ HELP = {
     Reason.DIFFERS: "mend the spec, or take the job over with `asIs: true`",
     Reason.ALIAS_TAKEN: "take the alias off there, or choose another name for this one",
     Reason.STILL_PROMOTED: "promote another result first, or take the alias off by hand",
-    Reason.NOT_KNOWN_HERE: "nothing is cancelled that is not in this repository's lock",
+    Reason.NOT_KNOWN_HERE: "it is left alone, since no claim made here names it with the settings "
+    "that it shows; let it end, or stop it in the console or from the checkout that made it",
 }
+
+_COPIED = "its settings are others than the spec's; a new `nonce` trains beside it"
+"""What to do where a job with our labels stands in the way of a create."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +193,8 @@ def _body(change: Change, graph: DesiredGraph, bill: Bill | None) -> Iterator[Li
     if job is not None and change.lineage == job.lineage:
         yield from acceptance(job, graph)
     if change.action is Action.HOLD and change.reason in HELP:
-        yield Line(f"    help: {HELP[change.reason]}")
+        copied = change.reason is Reason.NOT_KNOWN_HERE and change.key is not None
+        yield Line(f"    help: {_COPIED if copied else HELP[change.reason]}")
 
 
 def _change_rows(changes: tuple[FieldChange, ...]) -> Iterator[tuple[str, str]]:
