@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,15 @@ def test_a_freeze_stops_a_person_and_lets_a_schedule_come_again(frozen: Path) ->
     assert tuneops(frozen, "apply", "--wait").code == 4
     reconciled = tuneops(frozen, "reconcile", "--once")
     assert reconciled.code == 0 and "2 not to be bought now" in reconciled.out
+
+
+def test_following_until_settled_waits_for_the_end_of_a_freeze(chain: Path) -> None:
+    end = datetime.now(UTC) + timedelta(minutes=30)
+    declare(chain, f"  policy: {{freeze: [{{from: 2020-01-01, until: {end:%Y-%m-%dT%H:%MZ}}}]}}\n")
+    early = tuneops(chain, "reconcile", "--until", "settled", "--for", "5m")
+    assert early.code == 0 and not (chain / LOCK).exists()
+    done = tuneops(chain, "reconcile", "--until", "settled", "--for", "6h", "-fjson")
+    assert done.code == 0 and done.document["summary"]["done"] == 2
 
 
 def test_a_policy_is_checked_at_plan_time(chain: Path) -> None:

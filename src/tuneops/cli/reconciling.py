@@ -24,7 +24,7 @@ from tuneops.cli.session import Session, alone, connect, refuse_unguarded, terms
 from tuneops.cli.shard import Shard
 from tuneops.cli.travelling import refuse_unread
 from tuneops.diagnostics import Diagnostic
-from tuneops.engine.reconcile import POLL, Report, given_up, is_over, tick
+from tuneops.engine.reconcile import POLL, Report, Tick, given_up, is_over, tick
 from tuneops.errors import Denied, InputError, TuneopsError
 from tuneops.render.findings import findings_json
 from tuneops.render.inert import inert
@@ -148,7 +148,7 @@ def _rounds(parts: list[Part], wishes: Wishes) -> None:
     while True:
         for part in parts:
             if not part.over:
-                _attend(part, wishes)
+                _attend(part, wishes, waited)
         left = [part for part in parts if not part.over]
         if wishes.follow is None or not left:
             return
@@ -161,17 +161,17 @@ def _rounds(parts: list[Part], wishes: Wishes) -> None:
             time.sleep(POLL.total_seconds())
 
 
-def _attend(part: Part, wishes: Wishes) -> None:
+def _attend(part: Part, wishes: Wishes, waited: timedelta) -> None:
     """One round of one part; a fault is kept with it."""
     part.fault = None
     try:
-        _pass(part, wishes)
+        _pass(part, wishes, waited)
     except TuneopsError as fault:
         part.fault = fault
         part.over = wishes.follow is None or fault.exit_code not in RETRIED
 
 
-def _pass(part: Part, wishes: Wishes) -> None:
+def _pass(part: Part, wishes: Wishes, waited: timedelta) -> None:
     project = open_project(part.chosen)
     environment = project.declaration.target.environment
     with (
@@ -194,9 +194,19 @@ def _pass(part: Part, wishes: Wishes) -> None:
             done = tick(session.graph, session.world, limits, refused, bought)
         part.report.add(done)
         part.refused |= given_up(done)
-        part.over = wishes.follow is None or is_over(done, part.refused)
+        part.over = wishes.follow is None or (
+            is_over(done, part.refused) and not _thaws(done, wishes, wishes.follow - waited)
+        )
         if not part.over and session.emulator is not None:
             session.world.clock.sleep(POLL.total_seconds())
+
+
+def _thaws(done: Tick, wishes: Wishes, left: timedelta) -> bool:
+    """Say whether all that keeps jobs from being bought is a freeze that ends in good time."""
+    verdict = done.verdict
+    if verdict.until is None or verdict.denied or wishes.only_free:
+        return False
+    return verdict.until - done.view.observed.at <= left
 
 
 def _tell_one(part: Part, wishes: Wishes, stop: int | None) -> int:
