@@ -1,6 +1,7 @@
 """`tuneops data`: what is checked, shown, compared and written."""
 
 import gzip
+import hashlib
 import json
 import os
 import socket
@@ -173,3 +174,20 @@ def test_a_dataset_that_leads_out_of_the_project_is_refused(sample: Path, tmp_pa
 def test_bars_in_a_poor_encoding_are_plain(folder: Path) -> None:
     done = program(folder, "data", "stats", "train.jsonl", env=bare(PYTHONIOENCODING="ascii"))
     assert "####" in done.out
+
+
+def test_an_object_in_a_bucket_is_looked_into_where_it_lies(chain: Path) -> None:
+    assert tuneops(chain, "apply").code == 0
+    content = (chain / "specs/one.jsonl").read_bytes()
+    uri = f"gs://tuneops-local/tuneops/{hashlib.sha256(content).hexdigest()}.jsonl"
+    done = tuneops(chain, "data", "check", "specs/two.jsonl", "--validation", uri, "-fjson")
+    there = done.document["files"][1]
+    assert done.code == 0 and (there["file"], there["examples"]) == (uri, 12)
+    assert there["bytes"] == len(content)
+    same = tuneops(chain, "data", "diff", "specs/one.jsonl", uri)
+    assert "both hold the same 12 examples" in same.out
+    assert tuneops(chain, "data", "stats", uri).out.startswith(f"{uri}: supervised, 12 examples")
+    wrong = tuneops(chain, "data", "check", uri, "--kind", "preference")
+    assert wrong.code == 65 and f"--> {uri}:1:1" in wrong.err
+    gone = tuneops(chain, "data", "check", "gs://tuneops-local/gone.jsonl")
+    assert gone.code == 65 and "`gs://tuneops-local/gone.jsonl` does not exist" in gone.err

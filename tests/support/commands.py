@@ -316,7 +316,7 @@ class Desk:
             enter(mock.patch.dict(os.environ, kept, clear=True))
             enter(mock.patch.object(session, "Waiting", lambda: waiting))
             enter(mock.patch.object(session, "_wall", clock.read))
-            enter(mock.patch.object(session._RealClock, "sleep", nap))
+            enter(mock.patch.object(session.RealClock, "sleep", nap))
             enter(mock.patch.object(httpx, "create_ssl_context", lambda: TRUST))
             if not self.socket:
                 enter(mock.patch.object(session, "open_client", self._client))

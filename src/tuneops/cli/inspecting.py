@@ -1,5 +1,6 @@
 """Look into datasets that are named on the command line: what `data` does."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tuneops.datasets.checks import Checked, check_validation, judge
 from tuneops.datasets.conversion import Conversion
 from tuneops.datasets.difference import compare
 from tuneops.datasets.distribution import distribution
-from tuneops.datasets.files import blocks, check_file, open_file, scan_file
+from tuneops.datasets.files import blocks, open_file, scan_file
 from tuneops.datasets.limits import ANY, Limits, limits_of
 from tuneops.datasets.scan import Scan
 from tuneops.diagnostics import Diagnostic, SourceRef, has_errors, sort_key
@@ -28,31 +29,32 @@ from tuneops.render.lines import Line, counted
 from tuneops.store.files import write_blocks
 
 _HEAD = 1 << 20
+_BUCKET = "gs://"
 
 
 def check_files(
     chosen: Options,
-    files: Sequence[Path],
+    files: Sequence[str],
     *,
     kind: str | None,
     model: str | None,
-    validation: Path | None,
+    validation: str | None,
 ) -> int:
-    """Check files, and one for validation beside each of them; give the exit code."""
+    """Check files or objects, and one for validation beside each of them; give the exit code."""
     limits = _limits(chosen, model)
     every: list[tuple[str, Method, Checked]] = []
     findings: list[Diagnostic] = []
     named = [*files, *([validation] if validation else [])]
-    for path in dict.fromkeys(named):
+    for name in dict.fromkeys(named):
         try:
-            method = _method(path, kind)
-            checked = check_file(path, name=str(path), method=method, limits=limits)
+            method = _method(chosen, name, kind)
+            checked = judge(_scanned(chosen, name, Scan(method=method, limits=limits)), name)
         except InputError as fault:
             findings += fault.findings
             continue
-        every.append((str(path), method, checked))
+        every.append((name, method, checked))
         findings += checked.findings
-    held = next((found for name, _, found in every if validation and name == str(validation)), None)
+    held = next((found for name, _, found in every if name == validation), None)
     for name, _, trained in every:
         if held is not None and name != held.path:
             findings += check_validation(trained, held, limits)
@@ -81,10 +83,10 @@ def check_files(
     return code
 
 
-def show_statistics(chosen: Options, path: Path, *, kind: str | None) -> int:
-    """Show how a file's examples are spread; give the exit code."""
-    method, name = _method(path, kind), str(path)
-    scan = scan_file(path, name=name, scan=Scan(method=method, limits=ANY, measured=True))
+def show_statistics(chosen: Options, name: str, *, kind: str | None) -> int:
+    """Show how a file's or an object's examples are spread; give the exit code."""
+    method = _method(chosen, name, kind)
+    scan = _scanned(chosen, name, Scan(method=method, limits=ANY, measured=True))
     checked = judge(scan, name)
     if scan.format is not None or not scan.examples:
         raise InputError(checked.findings)
@@ -99,16 +101,16 @@ def show_statistics(chosen: Options, path: Path, *, kind: str | None) -> int:
     return 0
 
 
-def show_difference(chosen: Options, old: Path, new: Path, *, kind: str | None) -> int:
-    """Show how two versions of a file differ; give the exit code."""
-    method = _method(new, kind)
-    with open_file(old) as before, open_file(new) as after:
-        found = compare(blocks(before), blocks(after), method)
+def show_difference(chosen: Options, old: str, new: str, *, kind: str | None) -> int:
+    """Show how two versions of a dataset differ; give the exit code."""
+    method = _method(chosen, new, kind)
+    with _opened(chosen, old) as before, _opened(chosen, new) as after:
+        found = compare(before, after, method)
     if chosen.machine:
-        document = difference_json(str(old), str(new), found)
+        document = difference_json(old, new, found)
         chosen.console.answer_json({"formatVersion": 1, "command": "data diff", **document})
     else:
-        chosen.console.answer(difference_lines(str(old), str(new), found))
+        chosen.console.answer(difference_lines(old, new, found))
     return 0
 
 
@@ -182,14 +184,43 @@ def _limits(chosen: Options, model: str | None) -> Limits:
     return limits_of(row)
 
 
-def _method(path: Path, kind: str | None) -> Method:
+def _method(chosen: Options, name: str, kind: str | None) -> Method:
     """The method that was named, or that the first example looks like."""
     if kind is not None:
         return Method(kind)
-    with open_file(path) as stream:
-        head = stream.read(_HEAD).lstrip()
-    first = head.partition(b"\n")[0]
+    with _opened(chosen, name) as opened:
+        head = b""
+        while len(head) < _HEAD and (block := next(opened, b"")):
+            head += block
+    first = head.lstrip().partition(b"\n")[0]
     return Method.PREFERENCE if b'"completions"' in first else Method.SUPERVISED
+
+
+def _scanned(chosen: Options, name: str, scan: Scan) -> Scan:
+    if not name.startswith(_BUCKET):
+        return scan_file(Path(name), name=name, scan=scan)
+    with _opened(chosen, name) as found:
+        scan.read(found)
+    return scan
+
+
+@contextlib.contextmanager
+def _opened(chosen: Options, name: str) -> Iterator[Iterator[bytes]]:
+    """The bytes of a file, or of an object of the project's environment, read by ranges at once."""
+    if not name.startswith(_BUCKET):
+        with open_file(Path(name)) as stream:
+            yield blocks(stream)
+        return
+    from tuneops.cli.session import join_store
+
+    with join_store(open_project(chosen)) as store:
+        stored = store.describe(name)
+        if stored is None:
+            raise InputError(
+                (_finding(name, f"dataset `{name}` does not exist", code="dataset-missing"),)
+            )
+        with store.read(stored) as found:
+            yield found
 
 
 def _refused(path: Path, message: str, help_: str) -> InputError:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import secrets
-import time
 from base64 import b32encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ import httpx
 from filelock import FileLock, Timeout
 
 from tuneops.cli import guard as guards
+from tuneops.cli.clocks import RealClock, VirtualClock
 from tuneops.cli.console import Console
 from tuneops.cli.costing import knowledge, limited
 from tuneops.cli.guard import Guard
@@ -170,6 +170,20 @@ def connect(
 
 
 @contextlib.contextmanager
+def join_store(project: Project) -> Iterator[GcsObjects]:
+    """Join a project to its buckets, and to nothing else of its service."""
+    target = project.declaration.target
+    with contextlib.ExitStack() as stack:
+        if target.provider == "emulator":
+            yield _embedded(project, target, stack).objects
+        else:
+            place = endpoints(target.location, os.environ).storage
+            auth = _login(target, stack, loopback=place.loopback)
+            client = stack.enter_context(open_client(place.url, auth))
+            yield GcsObjects(client, waiting=Waiting())
+
+
+@contextlib.contextmanager
 def alone(project: Project, environment: str) -> Iterator[None]:
     """Keep other runs off this environment in this checkout; Busy when one is at work.
 
@@ -217,7 +231,7 @@ class _Service:
     provider: VertexProvider
     objects: GcsObjects
     guard: Guard
-    clock: "_RealClock | _VirtualClock"
+    clock: RealClock | VirtualClock
     emulator: Emulator | None
     now: Callable[[], datetime]
     name: str
@@ -234,21 +248,6 @@ class _InProcess(httpx.WSGITransport):
             return response
         except OSError as lost:
             raise httpx.ReadError(str(lost), request=request) from lost
-
-
-class _RealClock:
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-
-class _VirtualClock:
-    """Waiting for the embedded emulator moves its time on, and takes none of ours."""
-
-    def __init__(self, emulator: Emulator) -> None:
-        self._emulator = emulator
-
-    def sleep(self, seconds: float) -> None:
-        self._emulator.advance(timedelta(seconds=seconds))
 
 
 class _Memory:
@@ -297,7 +296,7 @@ def _embedded(project: Project, target: Target, stack: contextlib.ExitStack) -> 
         elsewhere={location: at(location) for location in target.elsewhere},
         objects=GcsObjects(client, waiting=waiting),
         guard=guards.local_guard(project, target, served=False),
-        clock=_VirtualClock(emulator),
+        clock=VirtualClock(emulator),
         emulator=emulator,
         now=emulator.time,
         name=f"emulator, embedded · {target.project} · {target.location} · no cost",
@@ -307,15 +306,11 @@ def _embedded(project: Project, target: Target, stack: contextlib.ExitStack) -> 
 def _remote(project: Project, target: Target, stack: contextlib.ExitStack) -> _Service:
     places = endpoints(target.location, os.environ)
     loopback = places.vertex.loopback
-    auth: httpx.Auth
+    auth = _login(target, stack, loopback=loopback)
+    name = f"Vertex AI · project {target.project} · {target.location} · REAL COST"
     if loopback:
         target = replace(target, provider="emulator")
-        auth = LoopbackAuth()
         name = f"{places.vertex.url} ({places.vertex.origin})"
-    else:
-        exchange = Exchange(stack.enter_context(open_exchange()))
-        auth = application_default(target.environment, exchange, _wall)
-        name = f"Vertex AI · project {target.project} · {target.location} · REAL COST"
 
     def client(url: str, *, reuse: bool = True) -> httpx.Client:
         return open_client(url, auth, reuse=reuse)
@@ -344,11 +339,18 @@ def _remote(project: Project, target: Target, stack: contextlib.ExitStack) -> _S
             lambda: stack.enter_context(client(places.storage.url, reuse=False)),
             served=loopback,
         ),
-        clock=_RealClock(),
+        clock=RealClock(),
         emulator=None,
         now=_wall,
         name=name,
     )
+
+
+def _login(target: Target, stack: contextlib.ExitStack, *, loopback: bool) -> httpx.Auth:
+    if loopback:
+        return LoopbackAuth()
+    exchange = Exchange(stack.enter_context(open_exchange()))
+    return application_default(target.environment, exchange, _wall)
 
 
 def _guard(

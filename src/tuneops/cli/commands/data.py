@@ -1,4 +1,4 @@
-"""`tuneops data`: look into datasets, compare them, bring them into form. Offline."""
+"""`tuneops data`: look into datasets, compare them, bring them into form."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,30 +34,30 @@ def _kind(command: Function) -> Function:
 
 
 def _file(command: Function) -> Function:
-    """Give a command the file that it looks at."""
-    return click.argument("file", metavar="FILE", type=click.Path(path_type=Path))(command)
+    """Give a command the file, or object, that it looks at."""
+    return click.argument("file", metavar="FILE")(command)
 
 
 @command.command("check", cls=Command)
 @common
-@click.argument(
-    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @_kind
 @click.option("--model", metavar="NAME", help="Measure by the limits of this base model.")
 @click.option(
     "--validation",
     metavar="FILE",
-    type=click.Path(path_type=Path),
     help="Check this file, too, and beside the others: limits, overlap.",
 )
 @click.pass_context
 def check(context: click.Context, /, **values: Any) -> int:
     """Check the form of datasets, every line; exit 65 if the service would refuse one.
 
+    An object (`gs://bucket/name`) is read by ranges, as the environment's login may.
+
     \b
     Examples:
       tuneops data check train.jsonl
+      tuneops data check gs://acme-tuning/week-32.jsonl
       tuneops data check train.jsonl --validation check.jsonl
       tuneops data check tone.jsonl --kind preference --format json
     """
@@ -75,7 +75,7 @@ def check(context: click.Context, /, **values: Any) -> int:
 @_file
 @_kind
 @click.pass_context
-def stats(context: click.Context, /, file: Path, kind: str | None, **values: Any) -> int:
+def stats(context: click.Context, /, file: str, kind: str | None, **values: Any) -> int:
     """Show how examples, turns and tokens are spread, in numbers and as bars.
 
     \b
@@ -91,11 +91,11 @@ def stats(context: click.Context, /, file: Path, kind: str | None, **values: Any
 
 @command.command("diff", cls=Command)
 @common
-@click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("old")
+@click.argument("new")
 @_kind
 @click.pass_context
-def diff(context: click.Context, /, old: Path, new: Path, kind: str | None, **values: Any) -> int:
+def diff(context: click.Context, /, old: str, new: str, kind: str | None, **values: Any) -> int:
     """Compare two versions of a dataset by example: added, removed, changed.
 
     Order and spelling do not matter; an example with the same prompt and another answer is changed.
@@ -113,7 +113,7 @@ def diff(context: click.Context, /, old: Path, new: Path, kind: str | None, **va
 
 @command.command("convert", cls=Command)
 @common
-@_file
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option(
     "--out",
     metavar="FILE",
