@@ -103,8 +103,10 @@ def test_replaying_a_journal_never_undoes_an_answer(lock: Lock, lines: list[Line
         for key, entry in book.creations.items():
             if entry.job is not None:
                 found = after.at(address).creations[key]
-                assert replace(found, cancel_asked=entry.cancel_asked) == entry
+                asked = (entry.cancel_asked, entry.delete_asked)
+                assert replace(found, cancel_asked=asked[0], delete_asked=asked[1]) == entry
                 assert found.cancel_asked or not entry.cancel_asked
+                assert found.delete_asked or not entry.delete_asked
 
 
 def test_an_old_note_of_a_cancel_does_not_take_a_result_away() -> None:

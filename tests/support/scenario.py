@@ -8,6 +8,7 @@
                     `resume=2` (although job 2 was cancelled by somebody),
                     `data=new~old` (the bytes of `old` under another name)
     lock            `bot/week week@was 2 SUCCEEDED attempt=1 asked=20m by-us retired …`
+                    `removed bot/week 1@2` (the version is to be deleted)
     seen            `bot/week week@was 2 RUNNING age=30h still=25h …`, `missing 2`,
                     `gone model 2`, `object b moved`, `object b gone`
 
@@ -16,6 +17,8 @@ What a job's data turns out to be when it may have read it: `input=same`, `moved
 
 A job in lock and seen is made for the spec of its address, as it was if there is a `was`. The
 number is the job's id; `-` is an intent whose job was not seen. `slots` limits concurrent jobs.
+`alias prod 1@2`, `default 3 1@2` (its checkpoint), `deployed 7 1@2` (to an endpoint) and
+`deleted - 1@2` are about a version.
 `elsewhere europe-west4 2` are live jobs of another location, `elsewhere europe-west4 unknown` is
 one that could not be listed. `rule perApply 20`, `rule maxCreates 2`, `rule frozen` are declared
 rules; every dataset has a million tokens, so that three epochs cost $15.
@@ -62,7 +65,7 @@ from tuneops.core.metrics import pin_of
 from tuneops.core.observed import JobState, ModelVersion, Observed, ObservedJob, SeenObject
 from tuneops.core.plan import Action, Change, Way
 from tuneops.core.planner import make_plan
-from tuneops.core.policy import Acceptance, Policy, Retry, Timeout
+from tuneops.core.policy import Acceptance, Policy, Removal, Retry, Timeout
 from tuneops.core.recipe import (
     AtEpoch,
     AtStep,
@@ -72,7 +75,7 @@ from tuneops.core.recipe import (
     WithId,
 )
 from tuneops.core.rules import Ceiling, Freeze, Rules
-from tuneops.core.steps import CancelJob, MovePointer, ready_steps
+from tuneops.core.steps import CancelJob, DeleteVersion, MovePointer, ready_steps
 from tuneops.core.view import look
 from tuneops.costs.amounts import Tokens
 from tuneops.costs.estimates import Knowledge
@@ -232,7 +235,7 @@ def _accepted(options: dict[str, str]) -> Acceptance | None:
 
 def _graph(story: Story, section: str, lock: Lock | None = None) -> DesiredGraph:
     lines = story.sections.get(section, [])
-    jobs = [_declared(words) for words in lines if words[0] != "promote"]
+    jobs = [_declared(words) for words in lines if words[0] not in ("promote", "removed")]
     promotions = tuple(_promotion(words[1:]) for words in lines if words[0] == "promote")
     accepted = {
         job.address: creation.lineage
@@ -240,15 +243,21 @@ def _graph(story: Story, section: str, lock: Lock | None = None) -> DesiredGraph
         for _, _, creation in (lock.creations() if lock else ())
         if job.accept and creation.model and job.accept.covers(creation.model)
     }
+    removals = tuple(
+        Removal(address=words[1], confirm=f"models/{words[2]}")
+        for words in lines
+        if words[0] == "removed"
+    )
     target = a_target(concurrent_jobs=story.slots, rules=_rules(story))
     if not jobs:
-        return DesiredGraph(target, ())
+        return DesiredGraph(target, (), removals=removals)
     contents = {}
     for words in story.sections.get(section, []):
         name, _, content = _options(words[1:]).get("data", "").partition("~")
         if content:
             contents[f"gs://data/{name}"] = f"gs://data/{content}"
-    declaration = replace(a_declaration(*jobs, target=target), promotions=promotions)
+    declaration = a_declaration(*jobs, target=target)
+    declaration = replace(declaration, promotions=promotions, removals=removals)
     return desire(declaration, replace(pins_of(declaration, contents), parents=accepted))
 
 
@@ -290,6 +299,8 @@ class _Cast:
             changes["cancel_asked"] = True
         if "code" in options:
             changes["error"] = a_failure(int(options["code"]))
+        if "deleted" in options:
+            changes["delete_asked"] = True
         if "wrong" in options:
             changes["wrong_bytes"] = True
         if "read" in options:
@@ -321,6 +332,8 @@ class _Cast:
         if "model" in options:
             changes["model"] = model_name(int(options["model"]))
             changes["checkpoints"] = some_checkpoints()
+        if "version" in options:
+            changes["model"] = _version(options["version"])
         if "age" in options:
             changes["created"] = NOON - timedelta(hours=int(options["age"][:-1]))
         if "still" in options:
@@ -391,7 +404,7 @@ def _seen(story: Story, cast: _Cast, lock: Lock) -> Observed:
                 objects[f"gs://data/{name}"] = Dataset(
                     uri=f"gs://data/{name}", size=1, crc32c="AAAAAQ=="
                 )
-            case ["alias" | "default", *_]:
+            case ["alias" | "default" | "deployed" | "deleted", *_]:
                 marks.append(words)
             case _:
                 jobs.append(cast.job(words))
@@ -410,7 +423,11 @@ def _seen(story: Story, cast: _Cast, lock: Lock) -> Observed:
         base, _, number = _version(version).partition("@")
         there = dict(versions.get(base) or {})
         found = there.get(number, ModelVersion(name=f"{base}@{number}", default_checkpoint="3"))
-        changed = {"aliases": (what,)} if kind == "alias" else {"default_checkpoint": what}
+        if kind == "deleted":
+            versions[base] = {name: one for name, one in there.items() if name != number}
+            continue
+        fields = {"alias": "aliases", "default": "default_checkpoint", "deployed": "deployed"}
+        changed = {fields[kind]: what if kind == "default" else (what,)}
         versions[base] = {**there, number: replace(found, **changed)}  # type: ignore[arg-type]
     for model in gone:
         versions[model_name(model).partition("@")[0]] = None
@@ -442,6 +459,8 @@ def _line(change: Change) -> str:
         moved = f"{_short(there) if there else 'nothing'} -> {_short(target)}"
         words.append(f"{moved} checkpoint {change.move.checkpoint}")
         words += [f"off {_short(name)}" for name in change.move.elsewhere]
+    if change.deletes:
+        words.append(f"deletes {_short(change.model or '')}")
     words += [f"({detail})" for detail in change.detail]
     parts = (
         f"{GLYPHS[change.action]} {change.place:<12}",
@@ -473,7 +492,8 @@ def _tell(text: str) -> Iterator[str]:
     for address, why in verdict.barred.items():
         yield f"not now: {address}: {why}"
     for step in ready_steps(plan, view, barred=verdict.barred):
-        verb = {CancelJob: "cancel", MovePointer: "point"}.get(type(step), "create")
+        verbs = {CancelJob: "cancel", MovePointer: "point", DeleteVersion: "delete"}
+        verb = verbs.get(type(step), "create")
         what = _short(step.change.job or "") if verb == "cancel" else step.change.place
         yield f"now: {verb} {what}"
     known = {key: creation for _, key, creation in lock.creations()}

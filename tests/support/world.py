@@ -102,6 +102,7 @@ class SimWorld:
         self.marks = 0
         self.cancels: list[str] = []
         self.moves: list[tuple[str, tuple[str, ...]]] = []
+        self.deletions: list[str] = []
         self.series: dict[str, Mapping[str, tuple[Point, ...]]] = {}
         self.late: list[tuple[datetime, JobRequest]] = []
         self._models = 0
@@ -316,6 +317,17 @@ class SimWorld:
         self.versions[base][number] = replace(found, default_checkpoint=checkpoint, etag=tag)
         self.moves.append((version, (checkpoint,)))
 
+    def delete_version(self, version: str) -> None:
+        """Delete a version, if the service would."""
+        base, _, number = version.partition("@")
+        versions = self.versions.get(base, {})
+        if number not in versions:
+            return
+        if versions[number].deployed or len(versions) == 1:
+            raise Rejected("it is in use", status=400, reason="FAILED_PRECONDITION")
+        del versions[number]
+        self.deletions.append(version)
+
     def carriers(self, alias: str) -> list[str]:
         """The versions that have an alias."""
         return [
@@ -505,6 +517,7 @@ class Runner:
                 clocks=self.clocks,
             ),
             registry=self,
+            disposal=self,
             locks=self.disk,
             clock=world,
             watch=lambda _: None,
@@ -601,6 +614,17 @@ class Runner:
         """Set a default checkpoint."""
         with self.effect(f"default checkpoint {version}"):
             self.world.set_default_checkpoint(version, checkpoint, etag)
+
+    def delete_version(self, version: str) -> None:
+        """Delete a version; the journal must say by then that it is us who do."""
+        with self.effect(f"delete {version}"):
+            asked = {
+                (line.creation.model, line.creation.delete_asked)
+                for line in self.disk.lines
+                if line.creation
+            }
+            assert (version, True) in asked, "a deletion was not written down"
+            self.world.delete_version(version)
 
     def describe(self, uri: str) -> StoredObject | None:
         """Read an object's metadata."""

@@ -148,8 +148,12 @@ def _approved(saved: SavedPlan, plan: Plan, session: Session) -> Approval:
     if saved.digest == plan.digest:
         return Approval.of(plan)
     creations = session.world.locks.load().creations()
-    begun = any(creation.cause.plan == saved.digest for _, _, creation in creations)
-    if (plan.buys or plan.cancels) and not begun:
+    begun = any(
+        creation.cause.plan == saved.digest
+        or (creation.delete_asked and creation.model in saved.approval.deletes)
+        for _, _, creation in creations
+    )
+    if (plan.buys or plan.cancels or plan.deletions) and not begun:
         raise _stale(f"the saved plan has the digest {saved.digest}, this one {plan.digest}")
     return saved.approval
 
@@ -194,14 +198,21 @@ def _stopped(session: Session) -> list[Line]:
 
 
 def _approve(chosen: Options, session: Session, plan: Plan, view: View, *, approved: bool) -> None:
-    """Get a person's word before money is spent or a job is stopped; what is barred needs none."""
-    if session.emulated or approved or not (plan.buys or plan.cancels):
+    """Get a person's word before money is spent, a job stopped or a version deleted.
+
+    What is barred needs none.
+    """
+    if session.emulated or approved or not (plan.buys or plan.cancels or plan.deletions):
         return
     bill = appraise(plan, view, session.world.known(plan, view))
     buys = [change for change in plan.buys if change.address not in bill.verdict.barred]
     deeds = [
-        f"{verb} {counted(len(changes), 'tuning job')}"
-        for verb, changes in (("run", buys), ("cancel", plan.cancels))
+        f"{verb} {counted(len(changes), what)}"
+        for verb, what, changes in (
+            ("run", "tuning job", buys),
+            ("cancel", "tuning job", plan.cancels),
+            ("delete", "model version", plan.deletions),
+        )
         if changes
     ]
     if not deeds:

@@ -102,8 +102,8 @@ def _latest(report: Report) -> dict[tuple[str, str], Outcome]:
     known = {key for _, key, creation in report.last.lock.creations() if creation.job is not None}
     latest: dict[tuple[str, str], Outcome] = {}
     for change, outcome in report.outcomes:
-        place = (change.address, change.alias or change.key or change.job or "")
-        if outcome is None and change.alias:
+        place = (change.address, change.alias or change.key or change.job or change.model or "")
+        if outcome is None and (change.alias or change.deletes):
             latest.pop(place, None)
         elif outcome is not None and (isinstance(outcome, Made) or change.key not in known):
             latest[place] = outcome

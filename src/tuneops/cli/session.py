@@ -143,6 +143,7 @@ def connect(
         world = World(
             hands=hands,
             registry=provider,
+            disposal=provider,
             locks=locks,
             clock=service.clock,
             watch=watch,

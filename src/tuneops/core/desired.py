@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tuneops.core.address import Address
 from tuneops.core.fingerprint import lineage
-from tuneops.core.policy import Acceptance, Policy
+from tuneops.core.policy import Acceptance, Policy, Removal
 from tuneops.core.recipe import (
     SPELLING,
     BaseModel,
@@ -215,6 +215,7 @@ class Declaration:
     target: Target
     jobs: tuple[DeclaredJob, ...]
     promotions: tuple[Promotion, ...] = ()
+    removals: tuple[Removal, ...] = ()
 
     def datasets(self) -> Iterator[tuple[Address, DatasetRef]]:
         """Every dataset that some job names."""
@@ -284,6 +285,7 @@ class DesiredGraph:
     target: Target
     jobs: tuple[DesiredJob, ...]
     promotions: tuple[Promotion, ...] = ()
+    removals: tuple[Removal, ...] = ()
     _index: Mapping[Address, DesiredJob] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -328,14 +330,12 @@ def desire(declaration: Declaration, pins: Pins) -> DesiredGraph:
     done: dict[Address, DesiredJob] = {}
     for job in declaration.jobs:
         done[job.address] = _desire(job, declaration.target, pins, done)
-    return DesiredGraph(declaration.target, tuple(done.values()), declaration.promotions)
+    jobs, promotions = tuple(done.values()), declaration.promotions
+    return DesiredGraph(declaration.target, jobs, promotions, declaration.removals)
 
 
 def _desire(
-    job: DeclaredJob,
-    target: Target,
-    pins: Pins,
-    done: Mapping[Address, DesiredJob],
+    job: DeclaredJob, target: Target, pins: Pins, done: Mapping[Address, DesiredJob]
 ) -> DesiredJob:
     training = pins.datasets[job.address, job.training.location]
     validation = pins.datasets[job.address, job.validation.location] if job.validation else None

@@ -50,7 +50,8 @@ def _models(graph: DesiredGraph, ledger: Lock, observed: Observed) -> Iterator[D
         address = str(job.address)
         locked = ledger.at(address)
         result = locked.result
-        if result and result.model and not observed.has_version(result.model):
+        gone = result and result.model and not observed.has_version(result.model)
+        if result and result.model and gone and not result.delete_asked:
             yield Drift(
                 address=address,
                 kind=DriftKind.VERSION_GONE,

@@ -88,6 +88,7 @@ def renamed(creation: Creation, job: ObservedJob) -> Creation:
         job=job.name,
         state=None,
         cancel_asked=None,
+        delete_asked=None,
         checkpoints={},
         chosen=None,
         model=None,

@@ -85,6 +85,8 @@ class Creation:
     state: JobState | None = None
     cancel_asked: bool | None = None
     """Whether tuneops asked for this job to be cancelled."""
+    delete_asked: bool | None = None
+    """Whether tuneops asked for its model version to be deleted: where it is gone, that is why."""
     adopted: bool | None = None
     """Whether somebody else made this job; its data's pin is then asserted, not proved."""
     data_read: bool | None = None

@@ -273,7 +273,7 @@ class _Desk:
 def join(one: Creation, two: Creation) -> Creation:
     """Of two states of one creation, the one that knows more.
 
-    A cancel of ours is remembered, and what one side protects stays protected.
+    A cancel or deletion of ours is remembered; what one side protects stays protected.
 
     A join in the sense of lattices: order, grouping and repetition do not matter.
     """
@@ -284,6 +284,7 @@ def join(one: Creation, two: Creation) -> Creation:
     return replace(
         best,
         cancel_asked=max(one.cancel_asked, two.cancel_asked, key=order),
+        delete_asked=max(one.delete_asked, two.delete_asked, key=order),
         wrong_bytes=max(one.wrong_bytes, two.wrong_bytes, key=order),
         data_read=max(one.data_read, two.data_read, key=order) if live else None,
         policy=replace(best.policy, protect=protect),
@@ -312,6 +313,7 @@ def _knowledge(creation: Creation) -> tuple[Any, ...]:
     plain = replace(
         creation,
         cancel_asked=None,
+        delete_asked=None,
         wrong_bytes=None,
         data_read=None,
         measured=None,

@@ -157,6 +157,8 @@ class ModelVersion:
     aliases: tuple[str, ...] = ()
     created: datetime | None = None
     etag: str | None = None
+    deployed: tuple[str, ...] = ()
+    """The endpoints that serve it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

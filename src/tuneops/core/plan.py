@@ -92,6 +92,8 @@ class Reason(StrEnum):
     POINTER_MOVED = "pointer-moved"
     ALIAS_TAKEN = "alias-taken"
     STILL_PROMOTED = "still-promoted"
+    DELETED = "deleted"
+    NOT_DELETABLE = "not-deletable"
     RELEASED = "released"
 
 
@@ -139,6 +141,8 @@ class Change:
     alias: str | None = None
     """The version alias that a line of a promotion is about."""
     move: Move | None = None
+    deletes: bool = False
+    """Whether the version is deleted, for good."""
 
     @property
     def place(self) -> str:
@@ -206,7 +210,7 @@ class Plan:
             *(Action.WAIT, Action.ADOPT, Action.CREATE, Action.CONTINUE),
             *(Action.CANCEL, Action.POINT),
         )
-        return not any(change.action in still for change in self.changes)
+        return not any(change.action in still or change.deletes for change in self.changes)
 
     @property
     def buys(self) -> tuple[Change, ...]:
@@ -217,6 +221,11 @@ class Plan:
     def cancels(self) -> tuple[Change, ...]:
         """The lines that stop a running job."""
         return tuple(change for change in self.changes if change.action is Action.CANCEL)
+
+    @property
+    def deletions(self) -> tuple[Change, ...]:
+        """The lines that delete a model version."""
+        return tuple(change for change in self.changes if change.deletes)
 
     @property
     def holds(self) -> tuple[Change, ...]:
@@ -231,16 +240,8 @@ class Plan:
         return numbers
 
     def without_cancels(self) -> "Plan":
-        """The same plan where nothing may be stopped: what would be is held."""
-        return replace(
-            self,
-            changes=tuple(
-                replace(change, action=Action.HOLD, reason=Reason.NOT_KNOWN_HERE)
-                if change.action is Action.CANCEL
-                else change
-                for change in self.changes
-            ),
-        )
+        """The same plan where nothing may be stopped or deleted: what would be is held."""
+        return replace(self, changes=tuple(map(_without_cancel, self.changes)))
 
     def find(self, address: str) -> Change | None:
         """The line that speaks of a desired address."""
@@ -252,7 +253,7 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """A hash of what would be bought, how often at most, and cancelled, and for which recipes.
+        """A hash of what would be bought, how often at most, cancelled and deleted, and of recipes.
 
         The declared ceilings are part of it. Never of texts, times, costs, commits or the tool's
         version: 32 hexadecimal digits.
@@ -263,12 +264,27 @@ class Plan:
             **({"attempts": limits} if limits else {}),
             "cancels": sorted(c.job or "" for c in self.cancels),
             **({"ceiling": dict(self.ceiling)} if self.ceiling else {}),
+            **({"deletes": sorted(map(_version, self.deletions))} if self.deletions else {}),
             "desired": dict(self.desired),
             "owner": self.owner,
             **({"pointers": dict(self.pointers)} if self.pointers else {}),
         }
         text = json.dumps(["tuneops-plan-v1", meaning], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _without_cancel(change: Change) -> Change:
+    if change.action is Action.CANCEL:
+        return replace(change, action=Action.HOLD, reason=Reason.NOT_KNOWN_HERE)
+    if change.deletes:
+        words = ("unattended, only the tip of the remote's default branch deletes",)
+        held = replace(change, action=Action.HOLD, reason=Reason.NOT_DELETABLE, deletes=False)
+        return replace(held, detail=words)
+    return change
+
+
+def _version(change: Change) -> str:
+    return change.model or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,6 +303,8 @@ class Approval:
     """The ceilings of money that were declared then."""
     pointers: Mapping[str, str] = field(default_factory=dict)
     """Where promotions may point; the lineages of their stages are those of `desired`."""
+    deletes: frozenset[str] = frozenset()
+    """The versions that may be deleted."""
 
     @staticmethod
     def of(plan: Plan) -> "Approval":
@@ -320,6 +338,7 @@ class Approval:
                 if change.action is Action.WAIT and change.job is None and change.lineage
             ),
             ceiling=dict(plan.ceiling),
+            deletes=frozenset(map(_version, plan.deletions)),
         )
 
     def refusal(self, plan: Plan) -> str | None:
@@ -341,4 +360,7 @@ class Approval:
         for change in plan.cancels:
             if change.job not in self.cancels and change.lineage not in unseen:
                 return f"`{change.job}` would be cancelled, which the plan did not say"
+        for version in map(_version, plan.deletions):
+            if version not in self.deletes:
+                return f"`{version}` would be deleted, which the plan did not say"
         return None

@@ -19,6 +19,7 @@ from tuneops.core.plan import Action, Change, Plan, Reason
 from tuneops.core.policy import lifted
 from tuneops.core.promotion import pointer_drift, promotions
 from tuneops.core.purchase import begin, why_new
+from tuneops.core.removal import removals
 from tuneops.core.view import View
 
 
@@ -35,7 +36,7 @@ def make_plan(view: View) -> Plan:
         environment=view.graph.target.environment,
         desired={str(job.address): job.lineage for job in view.graph.jobs},
         retries={str(job.address): job.policy.retry.limit for job in view.graph.jobs},
-        changes=(*decided.values(), *more, *lines),
+        changes=(*decided.values(), *more, *lines, *removals(view)),
         drift=(
             *find_drift(view.graph, view.ledger, view.observed),
             *pointer_drift(view, lines),
@@ -74,7 +75,8 @@ def _decide(view: View, job: DesiredJob, decided: Mapping[str, Change]) -> Chang
 def _finished(view: View, job: DesiredJob, key: str, creation: Creation) -> Change:
     assert creation.model is not None, "a success has a model"
     if not view.observed.has_version(creation.model):
-        return _line(job, Action.HOLD, Reason.MISSING_ARTEFACT, key, creation)
+        why = Reason.DELETED if creation.delete_asked else Reason.MISSING_ARTEFACT
+        return _line(job, Action.HOLD, why, key, creation)
     verdicts = judge(view, job, creation)
     words = tuple(verdict.words for verdict in verdicts)
     for verdict in verdicts:

@@ -59,6 +59,25 @@ class Acceptance:
         return self.model.rpartition("/")[2] == version.rpartition("/")[2]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """A version that a job made and that is to be deleted, for good; both are named."""
+
+    address: str
+    confirm: str
+
+    def names(self, version: str, project: str) -> bool:
+        """Say whether this is the version that was meant; a project written out must be the one."""
+        place, _, number = version.rpartition("/models/")
+        location = place.partition("/locations/")[2]
+        meant = (
+            version,
+            f"models/{number}",
+            f"projects/{project}/locations/{location}/models/{number}",
+        )
+        return self.confirm in meant
+
+
 def lifted(resume: str | None, job: str | None) -> bool:
     """Say whether a spec's `resume` means this cancelled job, by its id or its full name."""
     return resume is not None and resume.rpartition("/")[2] == (job or "").rpartition("/")[2]

@@ -2,10 +2,11 @@
 
 A recipe is taken only if it hashes to the lineage of its job's label: nothing is invented. What no
 job carries is lost with a lock: intents that were never answered, jobs that were adopted by a spec
-that is gone, a name that an address has had since, who asked for a cancel, and a pin that was moved
-and not trained on yet. A cancelled job counts as somebody's veto then, which holds and never
-spends; without the moved pin the bytes of the last job count again, and what changed is drift.
-Which bytes a job read is looked at again, by what its URI holds now.
+that is gone, a name that an address has had since, who asked for a cancel or a deletion, and a pin
+that was moved and not trained on yet. A cancelled job counts as somebody's veto then, and a deleted
+version as one that somebody deleted: both hold and never spend; without the moved pin the bytes of
+the last job count again, and what changed is drift. Which bytes a job read is looked at again, by
+what its URI holds now.
 """
 
 from collections.abc import Mapping

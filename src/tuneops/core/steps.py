@@ -41,11 +41,18 @@ class MovePointer:
     move: Move
 
 
-Step = CreateJob | CancelJob | MovePointer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteVersion:
+    """Delete the version of a change, for good."""
+
+    change: Change
+
+
+Step = CreateJob | CancelJob | MovePointer | DeleteVersion
 
 
 def ready_steps(plan: Plan, view: View, *, barred: Container[str] = ()) -> tuple[Step, ...]:
-    """What can be done in this tick: cancels, then creates, the most urgent ones, in free slots.
+    """What can be done in this tick: cancels, creates (the most urgent in free slots), the rest.
 
     A superseded job is cancelled only when its replacement could begin; that one then begins when
     the old job has ended. Nothing is made at a `barred` address, hence nothing is cancelled for it.
@@ -72,7 +79,8 @@ def ready_steps(plan: Plan, view: View, *, barred: Container[str] = ()) -> tuple
         for change in plan.changes
         if change.action is Action.POINT and change.move is not None
     ]
-    return (*cancels, *creates, *points)
+    deletions = [DeleteVersion(change=change) for change in plan.deletions]
+    return (*cancels, *creates, *points, *deletions)
 
 
 def _may_stop(gate: str | None, barred: Container[str]) -> bool:

@@ -165,6 +165,12 @@ def _models(graph: DesiredGraph, lock: Lock, jobs: Mapping[str, ObservedJob]) ->
         if creation.model is not None and creation.lineage in wanted
     }
     pinned = {(one.to or "").removeprefix("models/").partition("#")[0] for one in graph.promotions}
+    names |= {
+        creation.model
+        for removal in graph.removals
+        for creation in lock.at(removal.address).creations.values()
+        if creation.model and removal.names(creation.model, graph.target.project)
+    }
     for aliases in (lock.pointers or {}).values():
         for pointer in aliases.values():
             names |= {pointer.model, *(pointer.also or ())}

@@ -81,6 +81,17 @@ class ModelRegistry(Protocol):
         ...
 
 
+class Disposal(Protocol):
+    """What is taken out of the model registry for good."""
+
+    def delete_version(self, version: str) -> None:
+        """Delete `…/models/55@2` and no other; one that is not there is no trouble. Repeatable.
+
+        Rejected: it was not deleted, since it serves, or is the only version of its model.
+        """
+        ...
+
+
 class ObjectStore(Protocol):
     """Objects that datasets live in."""
 

@@ -19,6 +19,7 @@ from tuneops.core.promotion import note_move, note_moves
 from tuneops.core.steps import (
     CancelJob,
     CreateJob,
+    DeleteVersion,
     MovePointer,
     Step,
     intent,
@@ -28,10 +29,11 @@ from tuneops.core.steps import (
 from tuneops.core.view import View, ended, look
 from tuneops.costs.estimates import Knowledge
 from tuneops.costs.verdicts import Verdict, judge
+from tuneops.engine.deleting import Desk, delete_version, deleted
 from tuneops.engine.execute import Hands, create_job, exit_code, troubles
 from tuneops.engine.observe import look_elsewhere, observe, strangers
 from tuneops.engine.point import move_pointer
-from tuneops.engine.ports import ClaimStore, Clock, ModelRegistry, TuningService
+from tuneops.engine.ports import ClaimStore, Clock, Disposal, ModelRegistry, TuningService
 from tuneops.engine.stopping import cancel_job
 from tuneops.engine.telling import Event, told, transitions
 from tuneops.errors import DiskError, Stale, TuneopsError
@@ -62,6 +64,7 @@ class World:
 
     hands: Hands
     registry: ModelRegistry
+    disposal: Disposal
     locks: LockStore
     clock: Clock
     watch: Callable[[Event], None]
@@ -104,10 +107,11 @@ class Tick:
 
     @property
     def pointed(self) -> bool:
-        """Say whether this round moved pointers and did nothing else that takes its time."""
+        """Say whether this round moved or deleted something and did nothing that takes its time."""
         waits = any(change.action is Action.WAIT for change in self.plan.changes)
         return not waits and any(
-            change.move is not None and outcome is None for change, outcome in self.outcomes
+            (change.move is not None or change.deletes) and outcome is None
+            for change, outcome in self.outcomes
         )
 
     @property
@@ -250,6 +254,8 @@ def _permitted(step: Step, terms: Terms, refused: frozenset[str]) -> bool:
 
 def place_of(change: Change) -> str:
     """What a run remembers of something that was refused, so that it is not tried again."""
+    if change.deletes:
+        return change.model or ""
     return change.place if change.alias else change.key or ""
 
 
@@ -260,15 +266,19 @@ def _execute(step: Step, view: View, world: World, terms: Terms) -> Outcome | No
         if refusal is None:
             world.watch(Event(address=change.address, event="cancelling", job=change.job))
         return refusal
-    if isinstance(step, MovePointer):
+    if isinstance(step, MovePointer | DeleteVersion):
 
         def say(event: str, detail: str) -> None:
             world.watch(Event(address=change.place, event=event, detail=detail))
 
-        moved = move_pointer(step.move, world.registry, say)
-        if moved is not None:
-            world.watch(told(change, moved))
-        return moved
+        if isinstance(step, MovePointer):
+            done = move_pointer(step.move, world.registry, say)
+        else:
+            desk = Desk(world.hands.memory, world.registry, world.disposal)
+            done = delete_version(step, view.ledger, desk, say)
+        if done is not None:
+            world.watch(told(change, done))
+        return done
     order = _order(step, view, world, terms)
     outcome = create_job(order, world.hands)
     world.watch(told(change, outcome))
@@ -308,6 +318,8 @@ def _entries(ledger: Lock, step: Step, outcome: Outcome | None) -> list[Entry]:
             for address, key, creation in ledger.creations()
             if creation.job == step.change.job
         ]
+    if isinstance(step, DeleteVersion):
+        return [*deleted(ledger, step)] if outcome is None else []
     if isinstance(step, MovePointer):
         return []
     assert step.change.key is not None, "a create has a key"
@@ -374,7 +386,8 @@ def is_over(done: Tick, refused: set[str]) -> bool:
     waiting = (Action.WAIT, Action.ADOPT, Action.CANCEL)
     if any(change.action in waiting for change in done.plan.changes):
         return False
-    if any(change.move and not _final(outcome) for change, outcome in done.outcomes):
+    free = ((one, outcome) for one, outcome in done.outcomes if one.move or one.deletes)
+    if any(not _final(outcome) for _, outcome in free):
         return False
     hopeful = [
         change

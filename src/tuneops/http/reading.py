@@ -121,6 +121,10 @@ class Reader:
         """POST a body to a method whose repetition changes nothing; as `get`."""
         return self._settle(self._client.build_request("POST", path, json=body or {}))
 
+    def delete(self, path: str) -> Answer:
+        """DELETE a path; when the first answer was lost, the second may be a 404; as `get`."""
+        return self._settle(self._client.build_request("DELETE", path))
+
     def patch(self, path: str, mask: str, body: Mapping[str, object]) -> Answer:
         """PATCH the fields of a mask to the same values however often it is sent; as `get`."""
         request = self._client.build_request("PATCH", path, params={"updateMask": mask}, json=body)

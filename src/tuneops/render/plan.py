@@ -90,6 +90,8 @@ REASONS = {
     Reason.ALIAS_TAKEN: "somebody else's",
     Reason.STILL_PROMOTED: "is on a result that no spec has any more",
     Reason.RELEASED: "no spec moves it any more; it stays where it is",
+    Reason.DELETED: "its version is deleted for good, as `removed` says",
+    Reason.NOT_DELETABLE: "its version is not deleted",
 }
 
 HELP = {
@@ -116,6 +118,8 @@ HELP = {
     Reason.DIFFERS: "mend the spec, or take the job over with `asIs: true`",
     Reason.ALIAS_TAKEN: "take the alias off there, or choose another name for this one",
     Reason.STILL_PROMOTED: "promote another result first, or take the alias off by hand",
+    Reason.DELETED: "give it a new `nonce` if it should be bought again",
+    Reason.NOT_DELETABLE: "mend that, or take the version out of `removed:`",
     Reason.NOT_KNOWN_HERE: "it is left alone, since no claim made here names it with the settings "
     "that it shows; let it end, or stop it in the console or from the checkout that made it",
 }
@@ -169,7 +173,7 @@ def plan_text(
 
 
 def _quiet(change: Change) -> bool:
-    return change.action is Action.KEEP and change.reason is Reason.IN_SYNC
+    return change.action is Action.KEEP and change.reason in (Reason.IN_SYNC, Reason.DELETED)
 
 
 def _head(change: Change) -> tuple[str, ...]:
@@ -259,12 +263,16 @@ def _foot(plan: Plan, graph: DesiredGraph, header: Header, bill: Bill | None) ->
         "point": "to point",
         "adopt": "to adopt",
         "retire": "to retire",
+        "delete": "to delete for good",
         "wait": "under way",
         "hold": "on hold",
         "keep": "unchanged",
     }
     counts = plan.counts()
-    said = [f"{counts[action]} {word}" for action, word in words.items() if action in counts]
+    if plan.deletions:
+        counts = {**counts, "delete": len(plan.deletions)}
+        counts["retire"] -= counts["delete"]
+    said = [f"{counts[action]} {word}" for action, word in words.items() if counts.get(action)]
     free = " On the emulator nothing is billed." if header.emulated and plan.buys else ""
     yield Line(f"Plan: {', '.join(said)}.{free}")
     if bill is not None:
@@ -316,6 +324,7 @@ def change_json(change: Change, bill: Bill) -> dict[str, Any]:
         **estimate_json(bill.estimates.get(change.address) if change.action.buys else None),
         "notNow": bill.verdict.barred.get(change.address) if change.action.buys else None,
         "sunk": sunk_json(bill.sunk.get(change.job or "")),
+        **({"deletes": change.model} if change.deletes else {}),
         **promotion_json(change),
     }
 

@@ -18,7 +18,6 @@ _JOB = frozenset(("spec", "stages"))
 
 
 LATER = {
-    "removed": Later(within=_JOB, help="leave it out; delete the model version by hand"),
     "distillationSpec": Later(within=_JOB, help="use `supervisedTuningSpec:`"),
     "reinforcementTuningSpec": Later(
         within=_JOB, help="use `supervisedTuningSpec:` or `preferenceOptimizationSpec:`"

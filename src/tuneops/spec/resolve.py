@@ -18,7 +18,7 @@ from tuneops.core.desired import (
     Promotion,
     Target,
 )
-from tuneops.core.policy import Acceptance, Policy, Retry, Timeout
+from tuneops.core.policy import Acceptance, Policy, Removal, Retry, Timeout
 from tuneops.core.recipe import BaseModel, HyperParameters, Method
 from tuneops.core.rules import Rules
 from tuneops.diagnostics import Diagnostic
@@ -57,6 +57,10 @@ def resolve(project: Project) -> Declaration:
         target=_target(project),
         jobs=tuple(_job(project, draft) for draft in _parents_first(project, drafts)),
         promotions=tuple(_promotions(project)),
+        removals=tuple(
+            Removal(address=one.address, confirm=one.confirm)
+            for one in (project.place.removed if project.place else None) or ()
+        ),
     )
 
 

@@ -199,6 +199,14 @@ class Limits(Shape):
     max_creates: Jobs | None = None
 
 
+class RemovalSpec(Shape):
+    """A version to delete for good: which job made it, and its name, so that no slip does."""
+
+    address: OldAddress
+    action: Annotated[Literal["deleteVersion"], word("deleteVersion")]
+    confirm: ModelVersion
+
+
 class EnvironmentSpec(Shape):
     """Where specs are made real."""
 
@@ -222,6 +230,7 @@ class EnvironmentSpec(Shape):
     budget: Budget | None = None
     policy: PolicySpec | None = None
     formerly: OldNames | None = None
+    removed: Annotated[tuple[RemovalSpec, ...], BeforeValidator(scalars.items)] | None = None
 
 
 class WorkspaceSpec(Shape):

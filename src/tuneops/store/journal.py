@@ -58,9 +58,12 @@ class Journal:
                     said[place] = None
             elif known is None or known.unanswered:
                 said[place] = line.creation
-            elif line.creation.job == known.job and not known.cancel_asked:
-                asked = line.creation.cancel_asked
-                said[place] = known if asked is None else replace(known, cancel_asked=asked)
+            elif line.creation.job == known.job:
+                said[place] = replace(
+                    known,
+                    cancel_asked=_said(known.cancel_asked, line.creation.cancel_asked),
+                    delete_asked=_said(known.delete_asked, line.creation.delete_asked),
+                )
         return lock.record((address, key, creation) for (address, key), creation in said.items())
 
     def clear(self) -> None:
@@ -87,6 +90,11 @@ class Journal:
                     break
                 raise _damaged(self.path, number) from fault
         return lines
+
+
+def _said(known: bool | None, later: bool | None) -> bool | None:
+    """What was asked for stays so; else the later word counts, if there is one."""
+    return known if known or later is None else later
 
 
 def _damaged(path: Path, number: int) -> LockDamaged:

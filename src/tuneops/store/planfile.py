@@ -22,7 +22,7 @@ FORMAT = 1
 def write_plan(path: Path, document: dict[str, Any], plan: Plan) -> None:
     """Save what `plan --format json` prints, together with the limits that it announces."""
     approval = _adapter().dump_python(Approval.of(plan), mode="json")
-    for name in ("cancels", "late"):
+    for name in ("cancels", "late", "deletes"):
         approval[name] = sorted(approval[name])
     content = {**document, "approval": approval}
     files.write(path, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode(), private=True)

@@ -20,6 +20,7 @@ from tuneops.http.waiting import Waiting
 from tuneops.vertex.experiments import read_series
 from tuneops.vertex.listing import read_document, read_pages, wrong_shape
 from tuneops.vertex.names import JobName, ModelName
+from tuneops.vertex.operations import follow
 from tuneops.vertex.single_post import post_once
 from tuneops.vertex.translate import (
     NO_TIME,
@@ -36,7 +37,7 @@ _DEFINITE = frozenset({400, 401, 403, 404, 405, 413, 429})
 
 
 class VertexProvider:
-    """`TuningService` and `ModelRegistry` of `engine.ports`.
+    """`TuningService`, `ModelRegistry` and `Disposal` of `engine.ports`.
 
     `client` has its base URL, credentials and transport from whoever makes it. `fresh` opens
     another like it, with connections of its own; each create uses one up.
@@ -154,6 +155,12 @@ class VertexProvider:
         answer = self._reader.patch(f"/v1/{name}", "defaultCheckpointId", body)
         if answer.status != 200:
             raise refused(answer)
+
+    def delete_version(self, version: str) -> None:
+        """See `Disposal`. Its operation is followed for a while; then the next look says it."""
+        answer = self._reader.delete(f"/v1/{self._numbered(version)}:deleteVersion")
+        if not _absent(answer):
+            follow(self._reader, answer, self._location, self._waiting)
 
     def _numbered(self, version: str) -> ModelName:
         name = ModelName.parse(version)

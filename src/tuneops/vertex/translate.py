@@ -125,6 +125,7 @@ def model_version(wire: WireModel) -> tuple[str, ModelVersion]:
         aliases=wire.version_aliases,
         created=wire.version_create_time,
         etag=wire.etag,
+        deployed=tuple(sorted({one.endpoint for one in wire.deployed_models})),
     )
 
 

@@ -158,6 +158,20 @@ class WireTuningJob(_Message):
     evaluate_dataset_runs: tuple[EvaluateDatasetRun, ...] = ()
 
 
+class DeployedModelRef(_Message):
+    """Where a version is served."""
+
+    endpoint: str = ""
+
+
+class WireOperation(_Message):
+    """`Operation`: something that takes its time; `done` is left out until it is."""
+
+    name: str = ""
+    done: bool = False
+    error: Status | None = None
+
+
 class WireModel(_Message):
     """`Model`, one version of it. The version is in the name, in a field of its own, or in both."""
 
@@ -168,6 +182,7 @@ class WireModel(_Message):
     version_aliases: tuple[str, ...] = ()
     version_create_time: AwareDatetime | None = None
     etag: str | None = None
+    deployed_models: tuple[DeployedModelRef, ...] = ()
 
 
 class JobPage(_Message):

@@ -219,13 +219,22 @@ LADDER = {
                     "created": NOON + timedelta(minutes=number),
                 },
             ),
+            (
+                1,
+                {
+                    "state": JobState.SUCCEEDED,
+                    "cancel_asked": True,
+                    "delete_asked": True,
+                    "created": NOON + timedelta(minutes=number),
+                },
+            ),
         )
     )
     for number, key in enumerate(KEYS, start=1)
 }
 """For each key, what can be known of it, from little to all."""
 
-RUNGS = st.dictionaries(st.sampled_from(KEYS), st.integers(0, 4))
+RUNGS = st.dictionaries(st.sampled_from(KEYS), st.integers(0, 5))
 
 
 def lock_at(rungs: dict[str, int], places: dict[str, str], gone: set[str]) -> Lock:

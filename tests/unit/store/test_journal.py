@@ -73,6 +73,15 @@ def test_what_the_lock_has_learnt_since_is_kept(tmp_path: Path) -> None:
     assert entry == replace(done, cancel_asked=True)
 
 
+def test_a_deletion_that_was_written_down_is_remembered_beside_the_cancel(tmp_path: Path) -> None:
+    done = a_creation(JOB)
+    journal = _journal(tmp_path)
+    journal.remember(*PLACE, replace(done, cancel_asked=True))
+    journal.remember(*PLACE, replace(done, delete_asked=True))
+    entry = journal.replay(a_lock((*PLACE, done))).at(PLACE[0]).creations[KEY]
+    assert entry == replace(done, cancel_asked=True, delete_asked=True)
+
+
 def test_a_journal_cut_off_at_any_byte_still_tells_all_whole_lines(tmp_path: Path) -> None:
     journal = _journal(tmp_path)
     journal.remember(*PLACE, INTENT)

@@ -38,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     moves.old_addresses_are_gone,
     moves.old_addresses_have_one_heir,
     moves.old_names_are_gone,
+    moves.versions_are_removed_once,
     sources.has_one_source,
     sources.has_one_method,
     sources.sequence_is_documented,

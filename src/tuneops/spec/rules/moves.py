@@ -1,10 +1,10 @@
-"""Renames that are said: the old address is gone, and one job has its place."""
+"""Renames and deletions that are said: the old address is gone, and each version named once."""
 
 from collections.abc import Iterator
 
 from tuneops.diagnostics import Diagnostic
 from tuneops.spec.near import line_of
-from tuneops.spec.nodes import key_place
+from tuneops.spec.nodes import key_place, value_place
 from tuneops.spec.project import Draft, Project
 
 
@@ -62,3 +62,26 @@ def old_names_are_gone(project: Project) -> Iterator[Diagnostic]:
             else:
                 continue
             yield Diagnostic(code="formerly-taken", message=message, where=where, help=help)
+
+
+def versions_are_removed_once(project: Project) -> Iterator[Diagnostic]:
+    """One version was made by one job; who names it twice has mistaken one of them."""
+    root = project.workspace_root
+    if project.workspace is None or root is None:
+        return
+    for name, place in project.workspace.spec.environments.items():
+        first: dict[str, int] = {}
+        for number, one in enumerate(place.removed or ()):
+            version = one.confirm.rpartition("models/")[2]
+            path = ("spec", "environments", name, "removed")
+            earlier = first.setdefault(version, number)
+            if earlier != number:
+                there = value_place(root, (*path, earlier, "confirm"))
+                where = value_place(root, (*path, number, "confirm"))
+                yield Diagnostic(
+                    code="removed-twice",
+                    message=f"`models/{version}` is to be removed twice",
+                    where=where,
+                    notes=(f"the other one is at {line_of(there, where)}",),
+                    help="leave one of them out",
+                )
