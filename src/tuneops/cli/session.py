@@ -11,12 +11,11 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
-import click
 import httpx
 from filelock import FileLock, Timeout
 
 from tuneops.cli import guard as guards
-from tuneops.cli.clocks import RealClock, VirtualClock
+from tuneops.cli.clocks import RealClock, VirtualClock, settle_time
 from tuneops.cli.console import Console
 from tuneops.cli.costing import knowledge, limited
 from tuneops.cli.guard import Guard
@@ -38,7 +37,6 @@ from tuneops.http.reading import open_client, open_exchange
 from tuneops.http.waiting import Waiting
 from tuneops.render.lines import counted
 from tuneops.render.plan import Header
-from tuneops.spec.times import read_duration
 from tuneops.store import claim_record
 from tuneops.store.git import Checkout
 from tuneops.store.journal import Journal
@@ -106,7 +104,7 @@ def connect(
     `max_cost` is one more ceiling, besides those that the specs declare.
     """
     declaration = limited(project.declaration, max_cost)
-    settle = _settle()
+    settle = settle_time()
     with contextlib.ExitStack() as stack:
         service = _service(project, declaration, stack)
         target = service.target
@@ -380,15 +378,6 @@ def _header(service: _Service, locks: LockFile, lock: Lock, reading: Reading) ->
         guard=service.guard.shown,
         emulated=service.target.provider == "emulator",
     )
-
-
-def _settle() -> timedelta:
-    """How long an unanswered create may still land."""
-    text = os.environ.get("TUNEOPS_SETTLE", "15m")
-    length = read_duration(text)
-    if length is None:
-        raise click.UsageError(f"`TUNEOPS_SETTLE={text}` is no length of time, such as 90s or 15m")
-    return length
 
 
 def refuse_unguarded(session: Session, *, allow_weaker: bool) -> None:
