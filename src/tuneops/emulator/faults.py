@@ -177,7 +177,7 @@ def _check_form(fault: Fault, text: str) -> None:
     if form is None and fault.method != JOB and _LATE_STATUS.fullmatch(fault.action):
         form = _Form()
     if form is None:
-        near = _near(fault.action, forms)
+        near = _near(fault.action, forms) or f"; it has a status such as 503, {', '.join(forms)}"
         raise FaultError(f"`{text}`: `{fault.method}` has no fault `{fault.action}`{near}")
     if fault.value and not form.value:
         raise FaultError(f"`{text}`: `{fault.action}` takes no value")
