@@ -29,7 +29,7 @@ DOORS = {
         "gcs/uploads.py",
     },
     "google.auth": {"vertex/auth.py"},
-    "httpx": {"cli/session.py", "gcs", "github", "http", "vertex"},
+    "httpx": {"cli/services.py", "gcs", "github", "http", "vertex"},
     "msgspec": {"datasets/plain.py", "store/lockfile.py"},
     "pydantic": {"spec", "store", "vertex"},
     "pytest": {"pytest_plugin.py"},

@@ -29,15 +29,15 @@ sys.exit(run(sys.argv[1:]))
 
 PRETENDED = """
 import dataclasses, sys
-from tuneops.cli import session
-embedded = session._embedded
+from tuneops.cli import services
+embedded = services._embedded
 def remote(*given):
     *_, target, stack = given
     from tuneops.cli.options import Options
     from tuneops.cli.project import open_project
     service = embedded(open_project(Options()), target, stack)
     return dataclasses.replace(service, emulator=None, name="Vertex AI, pretended")
-session._remote = remote
+services._remote = remote
 from tuneops.cli.main import run
 sys.exit(run(sys.argv[1:]))
 """

@@ -211,7 +211,7 @@ def _opened(chosen: Options, name: str) -> Iterator[Iterator[bytes]]:
         with open_file(Path(name)) as stream:
             yield blocks(stream)
         return
-    from tuneops.cli.session import join_store
+    from tuneops.cli.services import join_store
 
     with join_store(open_project(chosen)) as store:
         stored = store.describe(name)

@@ -1,28 +1,26 @@
 """The composition root: a project joined to the service that its environment names."""
 
 import contextlib
-import os
 import secrets
 from base64 import b32encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 
-import httpx
 from filelock import FileLock, Timeout
 
 from tuneops.cli import guard as guards
-from tuneops.cli.clocks import RealClock, VirtualClock, settle_time
+from tuneops.cli.clocks import settle_time
 from tuneops.cli.console import Console
 from tuneops.cli.costing import knowledge, limited
 from tuneops.cli.guard import Guard
 from tuneops.cli.locks import refuse_renamed
 from tuneops.cli.project import Project
+from tuneops.cli.services import Service, join_service
 from tuneops.cli.travelling import Carried, carry, departure
-from tuneops.core.desired import Declaration, DesiredGraph, Target
+from tuneops.core.desired import DesiredGraph
 from tuneops.core.lock import Cause, Lock
 from tuneops.core.plan import Approval
 from tuneops.emulator.application import Emulator
@@ -31,23 +29,13 @@ from tuneops.engine.pins import pin
 from tuneops.engine.reconcile import Terms, World
 from tuneops.engine.telling import Event
 from tuneops.errors import Busy, DiskError
-from tuneops.gcs.claims import GcsClaims, Spelling
-from tuneops.gcs.objects import GcsObjects, far
-from tuneops.http.reading import open_client, open_exchange
-from tuneops.http.waiting import Waiting
+from tuneops.gcs.objects import far
 from tuneops.render.lines import counted
 from tuneops.render.plan import Header
-from tuneops.store import claim_record
 from tuneops.store.git import Checkout
 from tuneops.store.journal import Journal
 from tuneops.store.lock_travel import LockTravel, Reading
 from tuneops.store.lockfile import LockFile
-from tuneops.vertex.auth import Exchange, LoopbackAuth, application_default
-from tuneops.vertex.endpoints import endpoints
-from tuneops.vertex.provider import VertexProvider
-
-EMULATOR_URL = "http://127.0.0.1"
-"""Where the embedded emulator pretends to be; no socket is ever opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +94,7 @@ def connect(
     declaration = limited(project.declaration, max_cost)
     settle = settle_time()
     with contextlib.ExitStack() as stack:
-        service = _service(project, declaration, stack)
+        service = join_service(project, declaration, stack)
         target = service.target
         journal = Journal(project.state, target.environment)
         locks = LockFile(project.root, target, journal)
@@ -169,20 +157,6 @@ def connect(
 
 
 @contextlib.contextmanager
-def join_store(project: Project) -> Iterator[GcsObjects]:
-    """Join a project to its buckets, and to nothing else of its service."""
-    target = project.declaration.target
-    with contextlib.ExitStack() as stack:
-        if target.provider == "emulator":
-            yield _embedded(project, target, stack).objects
-        else:
-            place = endpoints(target.location, os.environ).storage
-            auth = _login(target, stack, loopback=place.loopback)
-            client = stack.enter_context(open_client(place.url, auth))
-            yield GcsObjects(client, waiting=Waiting())
-
-
-@contextlib.contextmanager
 def alone(project: Project, environment: str) -> Iterator[None]:
     """Keep other runs off this environment in this checkout; Busy when one is at work.
 
@@ -222,33 +196,6 @@ def new_mark() -> str:
     return b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Service:
-    """A service that is ready to be asked."""
-
-    target: Target
-    provider: VertexProvider
-    objects: GcsObjects
-    guard: Guard
-    clock: RealClock | VirtualClock
-    emulator: Emulator | None
-    now: Callable[[], datetime]
-    name: str
-    elsewhere: Mapping[str, VertexProvider]
-
-
-class _InProcess(httpx.WSGITransport):
-    """The way to the embedded emulator; an answer that it loses on purpose is lost as on a wire."""
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        try:
-            response = super().handle_request(request)
-            response.read()
-            return response
-        except OSError as lost:
-            raise httpx.ReadError(str(lost), request=request) from lost
-
-
 class _Memory:
     """The journal, whose proof covers the lock file too."""
 
@@ -258,114 +205,7 @@ class _Memory:
         self.prove = locks.prove
 
 
-def open_emulator(state: Path, *, wall_dates: bool = False) -> Emulator:
-    """The emulator whose state lies in a project's state folder."""
-    return Emulator(state / "emulator.db", wall=_wall, wall_dates=wall_dates)
-
-
-def _wall() -> datetime:
-    return datetime.now(UTC)
-
-
-def _service(project: Project, declaration: Declaration, stack: contextlib.ExitStack) -> _Service:
-    target = declaration.target
-    if target.provider == "emulator":
-        return _embedded(project, target, stack)
-    return _remote(project, target, stack)
-
-
-def _embedded(project: Project, target: Target, stack: contextlib.ExitStack) -> _Service:
-    emulator = stack.enter_context(open_emulator(project.state))
-
-    def fresh() -> httpx.Client:
-        transport = _InProcess(app=emulator)
-        return httpx.Client(transport=transport, base_url=EMULATOR_URL, auth=LoopbackAuth())
-
-    client = stack.enter_context(fresh())
-    waiting = Waiting()
-
-    def at(location: str) -> VertexProvider:
-        return VertexProvider(
-            client, project=target.project, location=location, fresh=fresh, waiting=waiting
-        )
-
-    return _Service(
-        target=target,
-        provider=at(target.location),
-        elsewhere={location: at(location) for location in target.elsewhere},
-        objects=GcsObjects(client, waiting=waiting),
-        guard=guards.local_guard(project, target, served=False),
-        clock=VirtualClock(emulator),
-        emulator=emulator,
-        now=emulator.time,
-        name=f"emulator, embedded · {target.project} · {target.location} · no cost",
-    )
-
-
-def _remote(project: Project, target: Target, stack: contextlib.ExitStack) -> _Service:
-    places = endpoints(target.location, os.environ)
-    loopback = places.vertex.loopback
-    auth = _login(target, stack, loopback=loopback)
-    name = f"Vertex AI · project {target.project} · {target.location} · REAL COST"
-    if loopback:
-        target = replace(target, provider="emulator")
-        name = f"{places.vertex.url} ({places.vertex.origin})"
-
-    def client(url: str, *, reuse: bool = True) -> httpx.Client:
-        return open_client(url, auth, reuse=reuse)
-
-    waiting = Waiting()
-    storage = stack.enter_context(client(places.storage.url))
-
-    def at(location: str) -> VertexProvider:
-        url = endpoints(location, os.environ).vertex.url
-        return VertexProvider(
-            stack.enter_context(client(url)),
-            project=target.project,
-            location=location,
-            fresh=lambda: client(url),
-            waiting=waiting,
-        )
-
-    return _Service(
-        target=target,
-        provider=at(target.location),
-        elsewhere={location: at(location) for location in target.elsewhere},
-        objects=GcsObjects(storage, waiting=waiting),
-        guard=_guard(
-            project,
-            target,
-            lambda: stack.enter_context(client(places.storage.url, reuse=False)),
-            served=loopback,
-        ),
-        clock=RealClock(),
-        emulator=None,
-        now=_wall,
-        name=name,
-    )
-
-
-def _login(target: Target, stack: contextlib.ExitStack, *, loopback: bool) -> httpx.Auth:
-    if loopback:
-        return LoopbackAuth()
-    exchange = Exchange(stack.enter_context(open_exchange()))
-    return application_default(target.environment, exchange, _wall)
-
-
-def _guard(
-    project: Project, target: Target, storage: Callable[[], httpx.Client], *, served: bool
-) -> Guard:
-    """The guard that the environment names; `auto` rehearses on an emulator without the remote."""
-    if target.claims.startswith("gs://"):
-        spelling = Spelling(dump=claim_record.dump, load=claim_record.load)
-        claims = GcsClaims(storage(), target.claims, spelling=spelling, waiting=Waiting())
-        return Guard(kind="gs", shown=f"object in {target.claims}", claims=claims)
-    if target.claims == "git" or (target.claims == "auto" and not served):
-        return guards.git_guard(project, target, served=served)
-    return guards.local_guard(project, target, served=served)
-
-
-def _header(service: _Service, locks: LockFile, lock: Lock, reading: Reading) -> Header:
+def _header(service: Service, locks: LockFile, lock: Lock, reading: Reading) -> Header:
     known = locks.exists or bool(reading.places)
     state = [counted(len(lock.jobs), "job") if known else "not there yet"]
     state += [f"with {place.shown} at {place.commit[:7]}" for place in reading.places]

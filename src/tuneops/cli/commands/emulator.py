@@ -108,7 +108,7 @@ def serve(
       tuneops emulator serve --fault 'tuningJobs.create:503*3' --quota 1:reject
     """
     from tuneops.cli.emulating import queue_faults, set_quota, unmet_lines
-    from tuneops.cli.session import open_emulator
+    from tuneops.cli.services import open_emulator
     from tuneops.emulator.server import EmulatorServer
 
     chosen = options(context, values)
@@ -153,7 +153,7 @@ def fault(context: click.Context, /, scripts: tuple[str, ...], clear: bool, **va
       tuneops emulator fault --clear
     """
     from tuneops.cli.emulating import queue_faults
-    from tuneops.cli.session import open_emulator
+    from tuneops.cli.services import open_emulator
 
     chosen = options(context, values)
     with open_emulator(_state(chosen)) as emulator:
@@ -194,7 +194,7 @@ def requests(context: click.Context, /, last: int, base_url: str | None, **value
       tuneops emulator requests --last 1
       tuneops emulator requests --base-url http://127.0.0.1:8085
     """
-    from tuneops.cli.session import open_emulator
+    from tuneops.cli.services import open_emulator
     from tuneops.emulator.curl import curl_line
 
     chosen = options(context, values)
@@ -239,7 +239,7 @@ def advance(context: click.Context, /, length: timedelta, **values: Any) -> int:
       tuneops emulator advance 2h
       tuneops emulator advance 1h30m --format json
     """
-    from tuneops.cli.session import open_emulator
+    from tuneops.cli.services import open_emulator
 
     chosen = options(context, values)
     with open_emulator(_state(chosen)) as emulator:
@@ -269,7 +269,7 @@ def reset(context: click.Context, /, yes: bool, **values: Any) -> int:
       tuneops emulator reset --yes
       tuneops emulator reset --yes --format json
     """
-    from tuneops.cli.session import open_emulator
+    from tuneops.cli.services import open_emulator
 
     chosen = options(context, values)
     with contextlib.ExitStack() as stack:
