@@ -200,9 +200,9 @@ def test_an_unattended_run_deletes_from_the_default_branch_only(
     (fixture.specs / "bot.yaml").write_text(CHAIN + "# mine\n")
     git(folder, "commit", "--all", "--message=mine")
     held = tuneops(folder, "reconcile", "--once")
-    assert held.code == 3, held.said
+    assert held.code == 3, held.err
     assert fixture.versions() == ["1", "2"]
     git(folder, "push", "origin", "HEAD:main")
     done = tuneops(folder, "reconcile", "--once")
-    assert done.code == 0, done.said
+    assert done.code == 0, done.err
     assert fixture.versions() == ["1"]

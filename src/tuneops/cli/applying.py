@@ -229,7 +229,7 @@ def _approve(chosen: Options, session: Session, plan: Plan, view: View, *, appro
             notes=("nothing was bought",),
             help=f"pass a saved plan (`tuneops apply plan.json`) or `--auto-approve{ceiling}`",
         )
-    show_plan(chosen, session, plan, bill, unchanged=False)
+    show_plan(chosen, session.graph, session.header, plan, bill, unchanged=False)
     question = f"{what[0].upper()}{what[1:]} in {session.header.target}?"
     chosen.console.complain([Line(), Line(question, "strong")])
     sys.stderr.write("  Only 'yes' will be accepted: ")

@@ -1,5 +1,6 @@
 """Make a plan and show it: what `plan` does, and what `apply` shows before it asks."""
 
+import contextlib
 import os
 from dataclasses import replace
 from decimal import Decimal
@@ -7,10 +8,12 @@ from pathlib import Path
 
 from tuneops.cli.appending import append
 from tuneops.cli.checking import refuse_bad_data
+from tuneops.cli.costing import knowledge
 from tuneops.cli.options import Options
 from tuneops.cli.project import open_project
 from tuneops.cli.session import Session, connect
 from tuneops.core.advice import advise
+from tuneops.core.desired import DesiredGraph
 from tuneops.core.plan import Action, Plan
 from tuneops.core.planner import make_plan
 from tuneops.costs.amounts import spell
@@ -20,7 +23,7 @@ from tuneops.errors import Stale
 from tuneops.render.costs import total
 from tuneops.render.findings import findings_github
 from tuneops.render.lines import counted
-from tuneops.render.plan import plan_json, plan_markdown, plan_text
+from tuneops.render.plan import Header, plan_json, plan_markdown, plan_text
 from tuneops.store.planfile import write_plan
 
 
@@ -33,25 +36,34 @@ def plan(
     supposed: tuple[str, ...],
     max_cost: Decimal | None = None,
     locked: bool = False,
+    frozen: bool = False,
 ) -> int:
     """Show what would run, and what it would cost; give the exit code."""
     project = open_project(chosen, suppositions=supposed)
-    with connect(project, lambda _: None, max_cost=max_cost) as joined:
-        session = replace(joined, header=replace(joined.header, supposed=supposed))
-        refuse_bad_data(session)
-        view = survey(session.graph, session.world, session.settle)
+    with contextlib.ExitStack() as stack:
+        session: Session | None = None
+        if frozen:
+            from tuneops.cli.frozen import look_at_lock
+
+            view, header = look_at_lock(project, max_cost)
+        else:
+            session = stack.enter_context(connect(project, lambda _: None, max_cost=max_cost))
+            refuse_bad_data(session)
+            view, header = survey(session.graph, session.world, session.settle), session.header
+        header = replace(header, supposed=supposed)
         made = make_plan(view)
         made = replace(made, advice=advise(view, made, make_plan))
-        if made.drift:
+        if made.drift and session is not None:
             from tuneops.cli.buckets import explained
 
             made = explained(made, session)
-        bill = appraise(made, view, session.world.known(made, view))
+        bill = appraise(made, view, knowledge(project, made, view))
         if out is not None:
-            write_plan(out, plan_json(made, session.header, bill), made)
-        show_plan(chosen, session, made, bill, unchanged=show_unchanged or bool(chosen.verbose))
+            write_plan(out, plan_json(made, header, bill), made)
+        unchanged = show_unchanged or bool(chosen.verbose)
+        show_plan(chosen, view.graph, header, made, bill, unchanged=unchanged)
     if locked and not made.is_empty:
-        chosen.console.complain_of((outdated(session.locks.shown, made).as_diagnostic(),))
+        chosen.console.complain_of((outdated(header.lock, made).as_diagnostic(),))
         return 5
     denied = 4 if bill.verdict.denied else 0
     if not detailed_exitcode:
@@ -78,13 +90,19 @@ def outdated(shown: str, plan: Plan) -> LockOutdated:
 
 
 def show_plan(
-    chosen: Options, session: Session, plan: Plan, bill: Bill, *, unchanged: bool
+    chosen: Options,
+    graph: DesiredGraph,
+    header: Header,
+    plan: Plan,
+    bill: Bill,
+    *,
+    unchanged: bool,
 ) -> None:
     """Print a plan in the chosen format, and to the summary file if there is one."""
-    console, header = chosen.console, session.header
+    console = chosen.console
     markdown = ""
     if chosen.format in ("markdown", "github") or chosen.summary:
-        markdown = plan_markdown(plan, session.graph, header, bill)
+        markdown = plan_markdown(plan, graph, header, bill)
     if chosen.summary:
         append(chosen.summary, markdown + "\n")
     if chosen.format == "github":
@@ -96,7 +114,7 @@ def show_plan(
         case "markdown":
             console.answer_text(markdown)
         case _:
-            console.answer(plan_text(plan, session.graph, header, bill, unchanged=unchanged))
+            console.answer(plan_text(plan, graph, header, bill, unchanged=unchanged))
     if chosen.format in (None, "text"):
         console.complain_of(bill.verdict.worth_saying(quiet=chosen.quiet))
 

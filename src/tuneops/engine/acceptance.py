@@ -7,11 +7,11 @@ from tuneops.core.desired import Declaration, DeclaredJob, ParentRef
 from tuneops.core.lock import Lock
 from tuneops.core.policy import Acceptance
 from tuneops.diagnostics import Diagnostic
-from tuneops.engine.ports import TuningService
+from tuneops.engine.ports import JobList
 
 
 def accepted_parents(
-    declaration: Declaration, lock: Lock, service: TuningService, findings: list[Diagnostic]
+    declaration: Declaration, lock: Lock, service: JobList, findings: list[Diagnostic]
 ) -> Mapping[Address, str]:
     """The lineage of each accepted version: by the lock, else by its job's labels.
 
@@ -48,7 +48,7 @@ def _in_lock(accept: Acceptance, lock: Lock) -> str | None:
     return None
 
 
-def _by_labels(accept: Acceptance, declaration: Declaration, service: TuningService) -> str | None:
+def _by_labels(accept: Acceptance, declaration: Declaration, service: JobList) -> str | None:
     for job in service.list_jobs().jobs:
         mark = job.ownership
         ours = mark is not None and mark.owner in declaration.target.owners

@@ -7,7 +7,7 @@ from tuneops.core.desired import ModelRef
 from tuneops.core.drift import find_version
 from tuneops.core.recipe import Pretuned
 from tuneops.diagnostics import Diagnostic
-from tuneops.engine.ports import ModelRegistry
+from tuneops.engine.ports import VersionList
 
 CONTINUABLE_SINCE = datetime(2025, 7, 11, tzinfo=UTC)
 """Versions tuned before this cannot be continued (source: Google's page on continuous tuning)."""
@@ -16,7 +16,7 @@ CONTINUABLE_SINCE = datetime(2025, 7, 11, tzinfo=UTC)
 class Meanings:
     """Looks up what names mean; each model is asked for once."""
 
-    def __init__(self, registry: ModelRegistry) -> None:
+    def __init__(self, registry: VersionList) -> None:
         self._versions = cache(registry.list_versions)
         self._registry = registry
 

@@ -30,7 +30,7 @@ from tuneops.core.recipe import Dataset, Evidence, Pretuned
 from tuneops.diagnostics import Diagnostic, SourceRef, has_errors
 from tuneops.engine.acceptance import accepted_parents
 from tuneops.engine.meanings import Meanings
-from tuneops.engine.ports import ModelRegistry, ObjectStore, StoredObject, TuningService
+from tuneops.engine.ports import JobList, ObjectList, StoredObject, VersionList
 from tuneops.errors import InputError
 
 ReadFile = Callable[[str], StoredObject | None]
@@ -42,9 +42,9 @@ def pin(
     lock: Lock,
     *,
     read_file: ReadFile,
-    objects: ObjectStore,
-    service: TuningService,
-    registry: ModelRegistry,
+    objects: ObjectList,
+    service: JobList,
+    registry: VersionList,
 ) -> DesiredGraph:
     """Complete a declaration with its pins.
 
@@ -81,9 +81,9 @@ class _Desk:
         declaration: Declaration,
         lock: Lock,
         read_file: ReadFile,
-        objects: ObjectStore,
-        service: TuningService,
-        registry: ModelRegistry,
+        objects: ObjectList,
+        service: JobList,
+        registry: VersionList,
     ) -> None:
         self.declaration = declaration
         self.lock = lock

@@ -29,12 +29,16 @@ class StoredObject:
     created: datetime | None = None
 
 
-class TuningService(Protocol):
-    """Tuning jobs of one project and location."""
+class JobList(Protocol):
+    """Which tuning jobs there are in one project and location."""
 
     def list_jobs(self) -> Listing:
         """Every job, to the last page, or Unavailable: never a partial view. Safe to repeat."""
         ...
+
+
+class TuningService(JobList, Protocol):
+    """Tuning jobs of one project and location."""
 
     def get_job(self, name: str) -> ObservedJob | None:
         """One job by name; None when the service says that it is not there. Safe to repeat."""
@@ -52,11 +56,8 @@ class TuningService(Protocol):
         ...
 
 
-class ModelRegistry(Protocol):
-    """Versions, checkpoints and metrics of tuned models, and what can be moved among them.
-
-    All are safe to repeat. A write that the service refuses is Rejected, and changed nothing.
-    """
+class VersionList(Protocol):
+    """Which versions and checkpoints of tuned models there are. Safe to repeat."""
 
     def list_versions(self, model: str) -> Mapping[str, ModelVersion] | None:
         """The versions of `…/models/55` by number; None when the model is not there."""
@@ -65,6 +66,13 @@ class ModelRegistry(Protocol):
     def list_checkpoints(self, version: str) -> Mapping[str, Checkpoint]:
         """The checkpoints of `…/models/55@2` by id; empty when the version is not there."""
         ...
+
+
+class ModelRegistry(VersionList, Protocol):
+    """Versions, checkpoints and metrics of tuned models, and what can be moved among them.
+
+    All are safe to repeat. A write that the service refuses is Rejected, and changed nothing.
+    """
 
     def read_series(
         self, experiment: str, names: frozenset[str]
@@ -92,12 +100,16 @@ class Disposal(Protocol):
         ...
 
 
-class ObjectStore(Protocol):
-    """Objects that datasets live in."""
+class ObjectList(Protocol):
+    """What objects are."""
 
     def describe(self, uri: str) -> StoredObject | None:
         """Metadata of `gs://bucket/object`, without reading it; None when it is not there."""
         ...
+
+
+class ObjectStore(ObjectList, Protocol):
+    """Objects that datasets live in."""
 
     def upload(self, file: Path, uri: str) -> StoredObject:
         """Put a file there if nothing is there yet; otherwise describe what is. Repeatable."""

@@ -139,6 +139,8 @@ class Header:
     emulated: bool
     supposed: tuple[str, ...] = ()
     """Values that no spec has, laid over them to see what they would lead to."""
+    unseen: tuple[str, ...] = ()
+    """What the plan was made without a look at, in words."""
 
 
 def plan_text(
@@ -153,6 +155,8 @@ def plan_text(
     yield Line(f"Target  {header.target}", "dim")
     yield Line(inert(f"Lock    {header.lock} · {header.lock_state}"), "dim")
     yield Line(f"Guard   {header.guard}", "dim")
+    for text in header.unseen:
+        yield Line(inert(f"Unseen  {text}"), "strong")
     for text in header.supposed:
         yield Line(inert(f"If      {text}"), "strong")
     yield Line()
@@ -301,6 +305,7 @@ def plan_json(plan: Plan, header: Header, bill: Bill) -> dict[str, Any]:
         "advice": advice_json(plan),
         "digest": plan.digest,
         **({"whatIf": list(header.supposed)} if header.supposed else {}),
+        **({"unseen": list(header.unseen)} if header.unseen else {}),
         "diagnostics": findings_json(bill.verdict.findings),
     }
 

@@ -27,6 +27,13 @@ from tuneops.cli.options import Command, max_cost, summarized
     help="Plan as if a spec had this value: ADDRESS.path.of.the.field=VALUE.",
 )
 @click.option("--locked", is_flag=True, help="Fail (exit 5) if specs and lock differ.")
+@click.option(
+    "--frozen",
+    "--no-refresh",
+    "frozen",
+    is_flag=True,
+    help="Ask nobody: plan from specs and lock, without network and login.",
+)
 @max_cost
 @click.pass_context
 def command(
@@ -37,6 +44,7 @@ def command(
     show_unchanged: bool,
     supposed: tuple[str, ...],
     locked: bool,
+    frozen: bool,
     max_cost: Decimal | None,
     **values: Any,
 ) -> int:
@@ -46,12 +54,15 @@ def command(
     Examples:
       tuneops plan --env prod --out plan.json
       tuneops plan --detailed-exitcode --format json
+      tuneops plan --frozen --locked
       tuneops plan --what-if support-bot/tone.nonce=again
     """
     from tuneops.cli.planning import plan
 
     if supposed and out is not None:
         raise click.UsageError("a plan of `--what-if` is of no spec: it cannot be saved", context)
+    if frozen and out is not None:
+        raise click.UsageError("a plan that asked nobody cannot be saved for `apply`", context)
     return plan(
         options(context, values),
         out=out,
@@ -60,4 +71,5 @@ def command(
         supposed=supposed,
         max_cost=max_cost,
         locked=locked,
+        frozen=frozen,
     )
