@@ -191,3 +191,5 @@ def test_an_object_in_a_bucket_is_looked_into_where_it_lies(chain: Path) -> None
     assert wrong.code == 65 and f"--> {uri}:1:1" in wrong.err
     gone = tuneops(chain, "data", "check", "gs://tuneops-local/gone.jsonl")
     assert gone.code == 65 and "`gs://tuneops-local/gone.jsonl` does not exist" in gone.err
+    made = tuneops(chain, "data", "convert", uri, "--kind", "supervised", "--out", "two.jsonl")
+    assert made.code == 0 and len((chain / "two.jsonl").read_text().splitlines()) == 12

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Done, bare, git, program, script, tuneops
-from tests.e2e.conftest import CHAIN, WORKSPACE, example
+from tests.e2e.conftest import WORKSPACE, example
 from tuneops.cli.exits import CODES
 
 LOCK = "specs/tuneops.local.lock.json"
@@ -58,19 +58,6 @@ sys.exit(run(sys.argv[1:]))
 """
 """The emulator makes the job; its answer does not arrive."""
 
-UPLOAD = """
-import sys, httpx
-from datetime import UTC, datetime
-from pathlib import Path
-from tuneops.emulator.application import Emulator
-with Emulator(Path(".tuneops/emulator.db"), wall=lambda: datetime.now(UTC)) as emulator:
-    with httpx.Client(transport=httpx.WSGITransport(app=emulator), base_url="http://127.0.0.1",
-                      headers={"Authorization": "Bearer emulator"}) as client:
-        client.post("/storage/v1/b", json={"name": "bucket"}, params={"project": "demo-project"})
-        client.post("/upload/storage/v1/b/bucket/o", content=sys.argv[1],
-                    params={"name": "data.jsonl", "uploadType": "media"}).raise_for_status()
-"""
-
 
 def append(path: Path, text: str) -> None:
     path.write_text(path.read_text() + text)
@@ -92,13 +79,8 @@ def finished(chain: Path) -> Path:
 
 @pytest.fixture
 def failing(chain: Path) -> Path:
-    """A first stage whose data lies in a bucket, where only the service looks into it."""
-    text = CHAIN.replace(
-        "trainingDatasetUri: one.jsonl", "trainingDatasetUri: gs://bucket/data.jsonl"
-    )
-    (chain / "specs/bot.yaml").write_text(text)
-    (chain / ".tuneops").mkdir()
-    assert script(chain, UPLOAD, '{"prompt": "no example"}\n').code == 0
+    """A chain whose first job the service will fail."""
+    assert tuneops(chain, "emulator", "fault", "job:fail=3@processing").code == 0
     return chain
 
 
@@ -261,7 +243,7 @@ def test_8_is_a_wait_that_was_too_short_or_jobs_that_run_on(chain: Path) -> None
 def test_9_is_a_job_that_failed(failing: Path) -> None:
     done = tuneops(failing, "apply", "--wait")
     assert done.code == 9, done
-    assert "failed" in done.err and "`contents`" in done.err
+    assert "failed" in done.err
     again = tuneops(failing, "apply", "--wait")
     assert again.code == 9
     assert again.out.startswith("No changes: 0 done, 2 on hold"), "it is not bought again"

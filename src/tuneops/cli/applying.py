@@ -1,6 +1,7 @@
 """Run a plan, and say how it ended: what `apply` does, and what `reconcile` shares with it."""
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -220,7 +221,7 @@ def _approve(chosen: Options, session: Session, plan: Plan, view: View, *, appro
     cost = total(bill)
     price = spell(cost) if cost is not None else "cost not estimated"
     what = " and ".join(deeds) + (f" ({price})" if buys else "")
-    enough = -int(-cost.high // 1) if cost is not None else None
+    enough = math.ceil(cost.high) if cost is not None else None
     ceiling = f" --max-cost {enough}" if buys and enough else ""
     terminal = sys.stdin.isatty() and sys.stderr.isatty()
     if not terminal or chosen.machine or os.environ.get("CI") == "true":

@@ -116,27 +116,29 @@ def show_difference(chosen: Options, old: str, new: str, *, kind: str | None) ->
 
 def convert_file(
     chosen: Options,
-    path: Path,
+    name: str,
     out: Path | None,
     *,
     kind: str | None,
     drop: Sequence[str],
     force: bool,
 ) -> int:
-    """Write a file's examples in the service's format; give the exit code."""
+    """Write a file's or an object's examples in the service's format; give the exit code."""
+    local = not name.startswith(_BUCKET)
+    path = Path(name if local else name.rpartition("/")[2])
     out = out or path.with_name(f"{path.stem}.converted.jsonl")
-    if out.exists() and path.exists() and out.samefile(path) and not force:
-        raise _refused(path, "the file would replace itself", "name another one with `--out`")
-    run = Conversion(path=str(path), method=Method(kind) if kind else None, dropped=drop)
-    with open_file(path) as stream:
-        write_blocks(out, _all_or_none(run, run.lines(blocks(stream))), replace=force)
+    if local and out.exists() and path.exists() and out.samefile(path) and not force:
+        raise _refused(name, "the file would replace itself", "name another one with `--out`")
+    run = Conversion(path=name, method=Method(kind) if kind else None, dropped=drop)
+    with _opened(chosen, name) as found:
+        write_blocks(out, _all_or_none(run, run.lines(found)), replace=force)
     assert run.method is not None
     if chosen.machine:
         chosen.console.answer_json(
             {
                 "formatVersion": 1,
                 "command": "data convert",
-                "file": str(path),
+                "file": name,
                 "out": str(out),
                 "kind": run.method.value,
                 "examples": run.examples,
@@ -223,8 +225,8 @@ def _opened(chosen: Options, name: str) -> Iterator[Iterator[bytes]]:
             yield found
 
 
-def _refused(path: Path, message: str, help_: str) -> InputError:
-    return InputError((_finding(str(path), message, help_=help_),))
+def _refused(name: str, message: str, help_: str) -> InputError:
+    return InputError((_finding(name, message, help_=help_),))
 
 
 def _finding(

@@ -5,6 +5,7 @@ under the same method have the same tokens again; other data of the same chain h
 tokens for each byte.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -71,7 +72,7 @@ class History:
 def spread(dataset: Dataset, least: Iterable[Decimal], most: Iterable[Decimal]) -> Tokens:
     """The tokens of data of a chain by those that its other data has, at least and at most."""
     low, high = min(least) * (1 - SPREAD), max(most) * (1 + SPREAD)
-    return Tokens(int(dataset.size * low), -int(-dataset.size * high // 1))
+    return Tokens(math.floor(dataset.size * low), math.ceil(dataset.size * high))
 
 
 def epochs_run(creation: Creation) -> int:

@@ -29,7 +29,7 @@ from tuneops.core.recipe import BaseModel, HyperParameters, Method, Pretuned
 from tuneops.core.view import View, look
 from tuneops.costs.amounts import Cost, Tokens, dollars, spell
 from tuneops.costs.estimates import Estimator, Knowledge
-from tuneops.costs.history import bytes_of
+from tuneops.costs.history import bytes_of, spread
 from tuneops.costs.verdicts import appraise
 from tuneops.render.costs import short
 
@@ -109,6 +109,11 @@ def test_bytes_that_were_edited_since_cost_what_those_of_now_would() -> None:
     estimator = Estimator(view, known)
     assert estimator.creation(running, "bot/seed") == cost("1.6", "3.6")
     assert estimator.creation(running, "stranger") is None
+
+
+def test_estimates_are_rounded_away_from_what_is_known() -> None:
+    data = replace(a_job().recipe.training, size=10)
+    assert spread(data, [Decimal("0.33")], [Decimal("0.33")]) == Tokens(2, 4)  # 2.64 to 3.96
 
 
 def test_a_stage_is_priced_by_the_base_of_its_chain() -> None:

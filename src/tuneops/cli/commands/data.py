@@ -113,7 +113,7 @@ def diff(context: click.Context, /, old: str, new: str, kind: str | None, **valu
 
 @command.command("convert", cls=Command)
 @common
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@_file
 @click.option(
     "--out",
     metavar="FILE",
@@ -126,7 +126,7 @@ def diff(context: click.Context, /, old: str, new: str, kind: str | None, **valu
 )
 @click.option("--force", is_flag=True, help="Replace the file that is there.")
 @click.pass_context
-def convert(context: click.Context, /, file: Path, out: Path | None, **values: Any) -> int:
+def convert(context: click.Context, /, file: str, out: Path | None, **values: Any) -> int:
     """Bring examples of another format into the service's: all of them, or none.
 
     Known: chat messages (with tools), prompt/completion, instruction/output, chosen/rejected and
