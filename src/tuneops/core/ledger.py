@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from tuneops.core.checkpoints import choose, chosen
 from tuneops.core.desired import DesiredGraph
-from tuneops.core.entry import evidence_of, found, refusal, renamed, source_of
+from tuneops.core.entry import evidence_of, found, marked, refusal, renamed, source_of
 from tuneops.core.fingerprint import creation_key
 from tuneops.core.inputs import judged
 from tuneops.core.lock import Creation, Lock, LockedJob
@@ -17,6 +17,7 @@ from tuneops.core.match import adoptable, shows
 from tuneops.core.metrics import note_metrics
 from tuneops.core.observed import JobState, Observed, ObservedJob
 from tuneops.core.pins import pruned, with_pins_moved
+from tuneops.core.recall import UnreadableError, recall
 
 Books = dict[str, dict[str, Creation]]
 
@@ -24,10 +25,10 @@ Books = dict[str, dict[str, Creation]]
 def learn(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta) -> Lock:
     """The lock as it ought to read now; the same lock when there is nothing to learn.
 
-    Adds jobs of ours that are desired and were not recorded, binds answers to intents, follows
-    states, moves creations to the address that wants them now, retires addresses that no spec
-    wants but for protected ones, forgets unwanted intents older than `settle`, writes down policies
-    as the specs have them now, appoints `current`, and notes what was measured.
+    Adds jobs of ours that are desired or accepted and were not recorded, binds answers to intents,
+    follows states, moves creations to the address that wants them now, retires addresses that no
+    spec wants but for protected ones, forgets unwanted intents older than `settle`, writes down
+    policies as the specs have them now, appoints `current`, and notes what was measured.
     """
     desk = _Desk(graph, lock, observed, settle)
     desk.follow()
@@ -132,9 +133,12 @@ class _Desk:
 
     def bind(self) -> None:
         """Bind jobs of ours to their creation key: to its intent, or as a new entry."""
-        target = self.graph.target
+        target, accepted = self.graph.target, set(self.graph.accepted())
         for (lineage, attempt), jobs in self.observed.owned(*target.owners).items():
             key = self.key(lineage, attempt)
+            if lineage in accepted and lineage not in self.wanted and key not in self.places:
+                self._recall(key, jobs)
+                continue
             genuine = self._genuine(jobs, key)
             if not genuine:
                 continue
@@ -148,6 +152,22 @@ class _Desk:
                 creation = found(self.wanted[lineage], job)
                 self.jobs.setdefault(address, {})[key] = self.updated(creation, job)
                 self.places[key] = _Place(address, retired=False)
+
+    def _recall(self, key: str, jobs: tuple[ObservedJob, ...]) -> None:
+        """Record a job whose version some spec accepts: no recipe of a spec says what it was."""
+        target = self.graph.target
+        for job in jobs:
+            if job.ownership is None or job.model is None or not job.state.terminal:
+                continue
+            try:
+                recipe, note = recall(job, target.project, target.location)
+            except UnreadableError:
+                continue
+            address = job.ownership.address
+            creation = self.updated(marked(recipe, job, note), job)
+            self.jobs.setdefault(address, {})[key] = creation
+            self.places[key] = _Place(address, retired=False)
+            return
 
     def _genuine(self, jobs: tuple[ObservedJob, ...], key: str) -> tuple[ObservedJob, ...]:
         """Those of the jobs with one key that show the recipe's settings.

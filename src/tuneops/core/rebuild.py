@@ -2,7 +2,8 @@
 
 A recipe is taken only if it hashes to the lineage of its job's label: nothing is invented. What no
 job carries is lost with a lock: intents that were never answered, jobs that were adopted by a spec
-that is gone, a name that an address has had since, who asked for a cancel or a deletion, and a pin
+that is gone, a name that an address has had since, a policy that was edited before its spec was
+removed, an alias that no spec promotes any more, who asked for a cancel or a deletion, and a pin
 that was moved and not trained on yet. A cancelled job counts as somebody's veto then, and a deleted
 version as one that somebody deleted: both hold and never spend; without the moved pin the bytes of
 the last job count again, and what changed is drift. Which bytes a job read is looked at again, by
@@ -12,35 +13,18 @@ what its URI holds now.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
-from typing import Literal
 
 from tuneops.core.desired import DesiredGraph
 from tuneops.core.entry import found, marked
-from tuneops.core.fingerprint import creation_key, lineage
+from tuneops.core.fingerprint import creation_key
 from tuneops.core.inputs import judged
-from tuneops.core.labels import Note, read_note
 from tuneops.core.ledger import learn, survivor, updated
 from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.match import shows
-from tuneops.core.observed import DeclaredFields, Observed, ObservedJob
+from tuneops.core.observed import Observed, ObservedJob
 from tuneops.core.pointers import note_pointers
-from tuneops.core.recipe import (
-    AtEpoch,
-    AtStep,
-    BaseModel,
-    Best,
-    CheckpointRule,
-    Dataset,
-    HyperParameters,
-    Method,
-    Pretuned,
-    Recipe,
-    Source,
-    Upstream,
-    WithId,
-)
+from tuneops.core.recall import UnreadableError, recall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +44,6 @@ class Rebuilt:
     jobs: int
     """How many jobs of ours there are."""
     doubts: tuple[Doubt, ...] = ()
-
-
-class UnreadableError(Exception):
-    """A job's marks do not give its recipe; the words say why."""
 
 
 def rebuild(
@@ -185,91 +165,3 @@ class _Desk:
         if result is not None and locked.current == guess and result.lineage not in self.wanted:
             words = "which of its results was current is not recorded; the newest is taken"
             self.doubts.append(Doubt(address=address, job=result.job, words=words))
-
-
-def recall(job: ObservedJob, project: str, location: str) -> tuple[Recipe, Note]:
-    """The recipe of a job of ours, as its marks and fields give it, and its machine line.
-
-    UnreadableError when they do not give one that hashes to the lineage of its label, or when the
-    job shows other settings than its marks say.
-    """
-    note, shown = read_note(job.description), job.fields
-    if note is None:
-        raise UnreadableError("its description has no machine line that can be read")
-    if shown.method not in set(Method) or shown.training_uri is None:
-        raise UnreadableError("it shows no method and training data that tuneops knows")
-    size, crc32c = note.training
-    recipe = Recipe(
-        method=Method(shown.method),
-        source=_source(note, shown),
-        training=Dataset(uri=shown.training_uri, size=size, crc32c=crc32c),
-        hyper_parameters=_hyper_parameters(note.declared, shown),
-        project=project,
-        location=location,
-        encryption_key=shown.encryption_key,
-        nonce=note.nonce or None,
-    )
-    if job.ownership is None or lineage(recipe) != job.ownership.lineage:
-        raise UnreadableError("its fields and marks give another lineage than its label")
-    return recipe, note
-
-
-def _source(note: Note, shown: DeclaredFields) -> Source:
-    if shown.pretuned_model is None:
-        if shown.base_model is None or note.parent_lineage:
-            raise UnreadableError("it does not show what it continues")
-        return BaseModel(base_model=shown.base_model)
-    if note.parent_lineage:
-        rule = _rule(note.checkpoint_rule)
-        return Upstream(from_=note.parent, lineage=note.parent_lineage, checkpoint=rule)
-    if shown.checkpoint is None:
-        raise UnreadableError("it does not show the checkpoint that it continues")
-    return Pretuned(model=shown.pretuned_model, checkpoint=shown.checkpoint)
-
-
-def _rule(text: str) -> CheckpointRule:
-    """The rule that `recipe.rule_text` wrote."""
-    word, _, value = text.partition(" ")
-    match word, value:
-        case ("last" | "default") as plain, "":
-            return plain
-        case "epoch", number if number.isdecimal():
-            return AtEpoch(epoch=int(number))
-        case "step", number if number.isdecimal():
-            return AtStep(step=int(number))
-        case "id", name if name:
-            return WithId(id=name)
-        case "best", name if name.removesuffix(" highest"):
-            goal: Literal["highest"] | None = "highest" if name.endswith(" highest") else None
-            return Best(best=name.removesuffix(" highest"), goal=goal)
-        case _:
-            raise UnreadableError(f"its checkpoint rule `{text}` means nothing")
-
-
-def _hyper_parameters(declared: Mapping[str, str], shown: DeclaredFields) -> HyperParameters:
-    """What the spec set, in its own spelling; the job must show the same numbers."""
-    there = {
-        "epochCount": shown.epoch_count,
-        "adapterSize": shown.adapter_size,
-        "learningRateMultiplier": shown.learning_rate_multiplier,
-        "beta": shown.beta,
-    }
-    numbers: dict[str, Decimal] = {}
-    for name, text in declared.items():
-        try:
-            numbers[name] = Decimal(text)
-            same = float(numbers[name]) == float(there[name] or 0)
-        except (InvalidOperation, KeyError, OverflowError):
-            same = False
-        if not same:
-            raise UnreadableError(f"it does not show the `{name}` that its marks say")
-    whole = {name: int(number) for name, number in numbers.items() if name in _WHOLE}
-    return HyperParameters(
-        epoch_count=whole.get("epochCount"),
-        adapter_size=whole.get("adapterSize"),
-        learning_rate_multiplier=numbers.get("learningRateMultiplier"),
-        beta=numbers.get("beta"),
-    )
-
-
-_WHOLE = ("epochCount", "adapterSize")

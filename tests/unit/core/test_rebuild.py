@@ -48,7 +48,8 @@ from tuneops.core.lock import Cause, Creation, Lock
 from tuneops.core.observed import DeclaredFields, JobState, Observed, ObservedJob, Ownership
 from tuneops.core.plan import Action, Change, Reason
 from tuneops.core.policy import Policy, Retry, Timeout
-from tuneops.core.rebuild import Rebuilt, UnreadableError, rebuild, recall
+from tuneops.core.rebuild import Rebuilt, rebuild
+from tuneops.core.recall import UnreadableError, recall
 from tuneops.core.recipe import (
     AtStep,
     BaseModel,

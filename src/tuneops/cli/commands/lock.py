@@ -220,8 +220,10 @@ def rebuild(context: click.Context, /, dry_run: bool, **values: Any) -> int:
 
     Nothing is bought. Entries of a lock that can be read are kept; a damaged one is moved aside to
     NAME.damaged first. What no job carries cannot come back: creates without an answer, jobs
-    adopted by a spec that is gone, and that tuneops asked for a cancel. A cancelled job then counts
-    as somebody's veto: wanted again, it is on hold until its recipe or nonce changes.
+    adopted by a spec that is gone, a policy that was edited before its spec was removed, aliases
+    that no spec promotes any more; and who asked for a cancel, if the claim is gone as well. A
+    cancelled job then counts as somebody's veto, until its recipe or nonce changes or `resume`
+    names it.
 
     \b
     Examples:
