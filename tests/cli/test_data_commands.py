@@ -193,3 +193,9 @@ def test_an_object_in_a_bucket_is_looked_into_where_it_lies(chain: Path) -> None
     assert gone.code == 65 and "`gs://tuneops-local/gone.jsonl` does not exist" in gone.err
     made = tuneops(chain, "data", "convert", uri, "--kind", "supervised", "--out", "two.jsonl")
     assert made.code == 0 and len((chain / "two.jsonl").read_text().splitlines()) == 12
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "gs://bucket/", "gs://bucket/."])
+def test_what_has_no_name_cannot_be_converted(chain: Path, name: str) -> None:
+    refused = tuneops(chain, "data", "convert", name)
+    assert refused.code in (1, 65) and "error[internal]" not in refused.err

@@ -126,7 +126,7 @@ def convert_file(
     """Write a file's or an object's examples in the service's format; give the exit code."""
     local = not name.startswith(_BUCKET)
     path = Path(name if local else name.rpartition("/")[2])
-    out = out or path.with_name(f"{path.stem}.converted.jsonl")
+    out = out or path.parent / f"{path.stem or 'data'}.converted.jsonl"
     if local and out.exists() and path.exists() and out.samefile(path) and not force:
         raise _refused(name, "the file would replace itself", "name another one with `--out`")
     run = Conversion(path=name, method=Method(kind) if kind else None, dropped=drop)
