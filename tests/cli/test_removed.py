@@ -106,6 +106,9 @@ def test_a_version_is_deleted_once_when_git_says_so_and_nothing_is_in_the_way(
     assert tuneops(folder, "apply").code == 0
     assert (fixture.specs / "tuneops.local.lock.json").read_bytes() == lock
     assert fixture.deletes() == 1
+    for command in (("lock", "show", "bot/tone"), ("why", "bot/tone")):
+        told = tuneops(folder, *command).out
+        assert f"models/{fixture.number} (tuneops was asked to delete it)" in told
 
     fixture.write(TONE)
     (fixture.specs / "workspace.yaml").write_text(WORKSPACE)

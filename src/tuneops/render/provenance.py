@@ -9,6 +9,7 @@ from tuneops.core.provenance import Origin, start
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns
 from tuneops.render.plan import FORMAT_VERSION, REASONS, short_job, short_model
+from tuneops.render.status import version_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def _result(creation: Creation) -> str:
     if creation.model is None:
         return ""
     chosen = f", checkpoint {creation.chosen}" if creation.chosen else ""
-    return f"{short_model(creation.model)}{chosen}"
+    return f"{version_text(creation)}{chosen}"
 
 
 def _ended(creation: Creation) -> str:

@@ -205,7 +205,7 @@ def _creation_lines(key: str, creation: Creation, locked: LockedJob) -> Iterator
         start = f"{short_model(creation.source.model)}, checkpoint {creation.source.checkpoint}"
         rows.insert(2, ("  from", start))
     if creation.model:
-        rows.append(("  model", short_model(creation.model)))
+        rows.append(("  model", version_text(creation)))
     if creation.checkpoints:
         rows.append(("  checkpoints", ", ".join(_checkpoint_words(creation))))
     if creation.error is not None:
@@ -214,6 +214,12 @@ def _creation_lines(key: str, creation: Creation, locked: LockedJob) -> Iterator
         dirty = ", with uncommitted specs" if creation.cause.dirty else ""
         rows.append(("  cause", f"{creation.cause.commit[:12]}{dirty}"))
     yield from (Line(inert(row)) for row in columns(rows))
+
+
+def version_text(creation: Creation) -> str:
+    """The version that a job made, and whether tuneops asked for it to be deleted."""
+    asked = " (tuneops was asked to delete it)" if creation.delete_asked else ""
+    return f"{short_model(creation.model)}{asked}"
 
 
 def _checkpoint_words(creation: Creation) -> Iterator[str]:
