@@ -70,7 +70,7 @@ def _judge(plan: Plan, view: View, estimator: Estimator, bought: Container[str])
         until, words, finding = freeze
         findings.append(finding)
         barred = {**dict.fromkeys((change.address for change in plan.buys), words), **barred}
-    return Verdict(barred=barred, findings=tuple(findings), until=until)
+    return Verdict(barred=barred, findings=tuple(dict.fromkeys(findings)), until=until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

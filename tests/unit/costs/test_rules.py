@@ -160,6 +160,7 @@ def test_what_cannot_be_estimated_is_not_bought_under_a_budget() -> None:
 @pytest.mark.parametrize("name", ["perMonth", "perChain", "perApply"])
 def test_what_was_bought_for_nobody_knows_what_lets_nothing_more_be_bought(name: str) -> None:
     rules = ceiling(name, "100")
+    rules = replace(rules, ceilings=(*rules.ceilings, *ceiling("perMonth", "101").ceilings))
     graph = chain("a", "b", rules=rules)
     known = {bytes_of(graph.jobs[1].recipe.training, graph.jobs[1].recipe.method): MILLION}
     first = replace(graph.jobs[0].recipe, source=BaseModel(base_model="gemini-77"))
