@@ -49,7 +49,14 @@ def test_a_job_that_is_listed_late_is_found_by_a_later_run(tmp_path: Path) -> No
 def test_a_job_that_was_refused_is_counted_once(tmp_path: Path) -> None:
     folder = write_chain(tmp_path / "project")
     tuneops(folder, "emulator", "fault", "tuningJobs.create:429")
-    done = tuneops(folder, "apply", "--wait", "--format", "json")
+    done = tuneops(folder, "apply", "--format", "json")
     summary = done.document["summary"]
     assert done.code == 6
     assert (summary["refused"], summary["queued"], summary["waiting"]) == (1, 0, 1)
+
+
+def test_a_quota_that_was_full_once_is_no_hindrance_to_a_run_that_waits(tmp_path: Path) -> None:
+    folder = write_chain(tmp_path / "project")
+    tuneops(folder, "emulator", "fault", "tuningJobs.create:429*2")
+    done = tuneops(folder, "apply", "--wait", "--format", "json")
+    assert (done.code, done.document["summary"]["done"]) == (0, 2)

@@ -6,15 +6,15 @@ a line that is no example fails the job (how many the service tolerates is not d
 one that is too large is dropped, and more than a tenth dropped fails it too.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from tuneops.emulator.examples import Example, Misfit, preference_example, supervised_example
 from tuneops.emulator.lifecycle import Failure
 from tuneops.emulator.models import PREFERENCE, SUPERVISED, BaseModel
 from tuneops.emulator.statistics import spread
-from tuneops.strict import Malformed, decode
 
 _READERS = {SUPERVISED: supervised_example, PREFERENCE: preference_example}
 _SHOWN = 10
@@ -103,13 +103,25 @@ def _json(line: bytes) -> Mapping[str, Any]:
     if len(line) > _LONGEST:
         raise Misfit("the line is longer than 8 MiB.")
     try:
-        value = decode(line)
-    except Malformed as fault:
+        value = json.loads(line.decode(), object_pairs_hook=_once, parse_constant=_never)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as fault:
         raise Misfit(f"the line is not valid JSON: {fault}.") from None
     if not isinstance(value, dict):
         raise Misfit("the line must hold a JSON object.")
     _check_depth(value, _DEEPEST)
     return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _never(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
 
 
 def _check_depth(value: Any, left: int) -> None:

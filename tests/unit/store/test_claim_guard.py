@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tuneops.core.desired import Target
+from tuneops.core.fingerprint import creation_key
 from tuneops.core.lock import Creation, Lock
 from tuneops.core.recipe import BaseModel, Dataset, HyperParameters, Method, Recipe
 from tuneops.store.journal import Journal
@@ -36,6 +37,14 @@ CREATION = Creation(
     ),
 )
 
+KEY = creation_key(
+    owner=TARGET.owner,
+    project=TARGET.project,
+    location=TARGET.location,
+    lineage=CREATION.lineage,
+    attempt=1,
+)
+
 
 def opened(root: Path, guard: str | None) -> tuple[LockFile, Lock]:
     (root / "specs").mkdir(exist_ok=True)
@@ -53,14 +62,14 @@ def test_the_guard_is_recorded_with_a_creation(tmp_path: Path) -> None:
     file, lock = opened(tmp_path, "git")
     assert not file.save(lock), "a guard alone makes no lock"
     assert not file.exists
-    assert file.save(lock.put("faq", "k1", CREATION))
+    assert file.save(lock.put("faq", KEY, CREATION))
     assert recorded(file) == "git"
     assert file.load().guard == "git"
 
 
 def test_another_guard_alone_is_no_reason_to_write(tmp_path: Path) -> None:
     file, lock = opened(tmp_path, "local")
-    file.save(lock.put("faq", "k1", CREATION))
+    file.save(lock.put("faq", KEY, CREATION))
     before = file.path.read_bytes()
     file, lock = opened(tmp_path, "git")
     assert not file.save(lock)
@@ -75,7 +84,7 @@ def test_another_guard_alone_is_no_reason_to_write(tmp_path: Path) -> None:
 
 def test_a_command_without_a_guard_keeps_what_is_recorded(tmp_path: Path) -> None:
     file, lock = opened(tmp_path, "gs")
-    file.save(lock.put("faq", "k1", CREATION))
+    file.save(lock.put("faq", KEY, CREATION))
     file, lock = opened(tmp_path, None)
     assert file.save(lock.put("faq", "k2", CREATION))
     assert recorded(file) == "gs"
