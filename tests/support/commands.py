@@ -23,7 +23,7 @@ from unittest import mock
 import httpx
 
 from tests.support.builders import NOON
-from tuneops.cli import main, session
+from tuneops.cli import main, services
 from tuneops.emulator.application import Emulator, Settings
 from tuneops.engine import execute
 from tuneops.http.waiting import Waiting
@@ -314,12 +314,12 @@ class Desk:
         with contextlib.ExitStack() as stack:
             enter = stack.enter_context
             enter(mock.patch.dict(os.environ, kept, clear=True))
-            enter(mock.patch.object(session, "Waiting", lambda: waiting))
-            enter(mock.patch.object(session, "_wall", clock.read))
-            enter(mock.patch.object(session.RealClock, "sleep", nap))
+            enter(mock.patch.object(services, "Waiting", lambda: waiting))
+            enter(mock.patch.object(services, "_wall", clock.read))
+            enter(mock.patch.object(services.RealClock, "sleep", nap))
             enter(mock.patch.object(httpx, "create_ssl_context", lambda: TRUST))
             if not self.socket:
-                enter(mock.patch.object(session, "open_client", self._client))
+                enter(mock.patch.object(services, "open_client", self._client))
             if fuse is not None:
                 enter(mock.patch.object(execute, "perform", fuse.around(execute.perform)))
                 enter(mock.patch.object(files, "write", fuse.around(files.write)))
