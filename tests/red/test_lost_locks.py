@@ -26,3 +26,19 @@ def test_a_stage_goes_on_from_a_version_that_is_accepted(tmp_path: Path) -> None
     two = jobs["bot/two"]["creations"][jobs["bot/two"]["current"]]
     assert two["source"]["model"].endswith(f"/{kept}")
     assert "No changes" in tuneops(folder, "plan").out
+
+
+def test_a_job_that_an_edit_replaces_is_stopped_once_the_lock_is_rebuilt(tmp_path: Path) -> None:
+    folder = write_chain(tmp_path / "project")
+    spec = folder / "specs" / "bot.yaml"
+    assert tuneops(folder, "apply").code == 0
+    renamed = "    - name: first\n      movedFrom: bot/one\n"
+    text = spec.read_text().replace("    - name: one\n", renamed)
+    spec.write_text(text.replace("epochCount: 1", "epochCount: 2", 1))
+    (folder / LOCK).unlink()
+    held = tuneops(folder, "plan").out
+    assert "`tuneops lock rebuild` if the lock was lost" in held
+    assert "cancel" not in held
+    assert tuneops(folder, "lock", "rebuild").code == 0
+    said = " ".join(tuneops(folder, "plan").out.split())
+    assert "- bot/first cancel superseded by the specs" in said

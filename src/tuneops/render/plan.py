@@ -120,8 +120,9 @@ HELP = {
     Reason.STILL_PROMOTED: "promote another result first, or take the alias off by hand",
     Reason.DELETED: "give it a new `nonce` if it should be bought again",
     Reason.NOT_DELETABLE: "mend that, or take the version out of `removed:`",
-    Reason.NOT_KNOWN_HERE: "it is left alone, since no claim made here names it with the settings "
-    "that it shows; let it end, or stop it in the console or from the checkout that made it",
+    Reason.NOT_KNOWN_HERE: "left alone, since not both the lock and a claim made here name it with "
+    "the settings that it shows: `tuneops lock rebuild` if the lock was lost; else let it end, or "
+    "stop it in the console or from the checkout that made it",
 }
 
 _COPIED = "its settings are others than the spec's; a new `nonce` trains beside it"
