@@ -1,6 +1,7 @@
 """Two checkouts, two locks, one project: what the creation guard does, and what happens without."""
 
 import contextlib
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from tests.support.profiles import effort
 from tests.support.world import Crash, Rules, Runner, SimWorld
 from tuneops.core.desired import DesiredGraph
 from tuneops.core.observed import JobState
+from tuneops.core.policy import Policy, Retry
 
 TREE = a_graph(
     *a_chain("seed", "week"),
@@ -120,3 +122,26 @@ def test_two_runs_never_cancel_each_others_choice(order: tuple[int, int]) -> Non
     _to_the_end(*pair)
     states = [job.shown.state for job in pair[0].world.jobs.values()]
     assert states == [JobState.SUCCEEDED, JobState.CANCELLED]
+
+
+@pytest.mark.parametrize("first", ["failure", "veto"])
+def test_of_two_that_ended_the_one_that_ended_last_says_whether_to_try_again(first: str) -> None:
+    """A person stops the only one that still runs: that the other had failed is no cause."""
+    again = Policy(retry=Retry(limit=1))
+    graph = a_graph(*a_chain("seed", policy=again))
+    minutes = (5, 5) if first == "failure" else (60, 60)
+    world = SimWorld(5, Rules(lag=100, failures={1: 14}, minutes=minutes))
+    pair = _pair(world, graph, shared=False)
+    for runner in pair:
+        runner.tick()
+        world.sleep(10)
+    older, younger = world.jobs.values()
+    younger.ends = older.ends + timedelta(hours=1)
+    world.sleep(600)
+    assert (older.shown.state is JobState.FAILED) == (first == "failure")
+    if first == "failure":
+        pair[1].tick()
+    world.cancel_by_hand(younger.shown.name)
+    world.sleep(7200)
+    pair[0].tick()
+    assert len(world.jobs) == (2 if first == "failure" else 3)

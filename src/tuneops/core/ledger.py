@@ -79,12 +79,14 @@ def protected(creations: Iterable[Creation]) -> bool:
 def survivor(jobs: Iterable[ObservedJob]) -> ObservedJob:
     """Of the jobs with one creation key, the one that counts.
 
-    The oldest that is live or succeeded, else the oldest: facts about the world only, so that no
-    two runners can choose differently once they have seen the same jobs.
+    The oldest that is live or succeeded, else the one that ended last: who stood alone by then may
+    have been stopped by a person, and that another had failed before is no reason to try again.
+    Facts about the world only, so that no two runners can choose differently once they have seen
+    the same jobs.
     """
     ranked = sorted(jobs, key=lambda job: job.seniority)
     useful = [job for job in ranked if not job.state.terminal or job.state is JobState.SUCCEEDED]
-    return (useful or ranked)[0]
+    return useful[0] if useful else max(ranked, key=lambda job: job.ended or job.created)
 
 
 @dataclass(frozen=True, slots=True)
