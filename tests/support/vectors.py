@@ -22,6 +22,7 @@ from tuneops.core.recipe import (
     AtEpoch,
     AtStep,
     BaseModel,
+    Best,
     HyperParameters,
     Method,
     Pretuned,
@@ -80,6 +81,8 @@ def recipes() -> dict[str, Recipe]:
         "after an epoch": _after(AtEpoch(epoch=2)),
         "after a step": _after(AtStep(step=400)),
         "after an id": _after(WithId(id="3")),
+        "after the best checkpoint": _after(Best(best="eval_total_loss")),
+        "after the highest score": _after(Best(best="bleu/AVERAGE", goal="highest")),
         "preference after an epoch": _after(AtEpoch(epoch=2), method=Method.PREFERENCE),
     }
 
