@@ -45,11 +45,12 @@ unit: $(READY) ## All tests
 
 SEEDS ?= 1000000
 START ?= 0
-soak: $(READY) ## SEEDS random worlds (a million), from seed START on
+soak: bugs ## The seeded bugs, then SEEDS random worlds (a million), from seed START on
 	@$(BIN)/python -m tests.support.soak --seeds $(SEEDS) --start $(START) --json soak.json
 
-bugs: $(READY) ## How soon random worlds find each seeded bug
-	@$(BIN)/python -m tests.support.soak --bugs --seeds 3000 --json bugs.json
+STARTS ?= 5
+bugs: $(READY) ## Search for each seeded bug, from STARTS seeds on (5); fails when one is not found
+	@FIGURES=1 $(BIN)/python -m tests.support.bugs --starts $(STARTS) --json bugs.json
 
 mutants: $(READY) ## Break the protocol's modules line by line (hours)
 	@$(BIN)/python -m tests.support.mutants --json mutants.json

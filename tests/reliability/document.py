@@ -10,7 +10,7 @@ from tests.simulation.test_mutants import MUTANTS
 from tests.simulation.test_seeded_bugs import SEEDED
 from tests.support.breaking import BREAKAGES, CALLS
 from tests.support.figures import Figures, left
-from tests.support.swarm import KINDS
+from tests.support.swarm import ALL_KINDS
 
 PATH = Path(__file__).parents[2] / "docs" / "reliability.md"
 
@@ -48,7 +48,7 @@ def _counted() -> str:
         ("faults of the matrix, each with the test that shows it", len(MATRIX)),
         ("ways in which an answer is broken, byte by byte, on real sockets", len(BREAKAGES)),
         ("kinds of calls whose answers are broken", len(CALLS)),
-        ("kinds of trouble that random worlds are made of", len(KINDS)),
+        ("kinds of trouble that random worlds are made of", len(ALL_KINDS)),
         ("bugs that were put in on purpose, each noticed by a named test", seeded),
         ("further breaks of the engine, each noticed", len(MUTANTS)),
         ("accidents told of terraform and of tuneops (`make side-by-side`)", len(STORIES)),

@@ -1,12 +1,14 @@
 """Thirty bugs that a tool like this has had or could have, and the test that notices each.
 
 Most are put in and noticed here; those of one layer only (bytes on the wire, files, digests) are
-noticed by the tests of that layer. `make bugs` searches: how many random worlds find each break.
+noticed by the tests of that layer. And each is found by a search that knows nothing of it.
 """
 
 from pathlib import Path
 
 import pytest
+
+from tests.support.bugs import BUGS, find
 
 TESTS = Path(__file__).parent.parent
 MUTANTS = "simulation/test_mutants.py"
@@ -76,7 +78,13 @@ SEEDED: dict[int, tuple[str, str, str]] = {
 
 
 def test_every_seeded_bug_is_noticed_somewhere() -> None:
-    assert sorted(SEEDED) == list(range(1, 31))
+    assert sorted(SEEDED) == sorted(BUGS) == list(range(1, 31))
+
+
+@pytest.mark.parametrize("number", BUGS)
+def test_every_seeded_bug_is_found_by_search(number: int) -> None:
+    """`make bugs` searches from several starts."""
+    assert find(number, start=0) is not None
 
 
 @pytest.mark.parametrize("number", SEEDED)

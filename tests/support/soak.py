@@ -1,7 +1,6 @@
-"""`make soak`: random worlds by the million, on all cores; and how soon they find a seeded bug.
+"""`make soak`: random worlds by the million, on all cores; `make bugs` shows what they find.
 
     python -m tests.support.soak --seeds 1000000 --start 0 --json FILE
-    python -m tests.support.soak --bugs --seeds 3000 --json FILE
 
 Seeds that fail are printed and kept in `tests/simulation/seeds.txt`, which every push plays first.
 """
@@ -18,11 +17,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.support import hunts
 from tests.support.swarm import play
 
 CHUNK = 100
+SMALL = 10
+"""Every so-many-th seed plays the small worlds too."""
+
 MOST_FAILURES = 20
 """After so many it stops: they are one bug, or the simulation is broken."""
 
@@ -76,6 +77,9 @@ def one(seed: int) -> Tally:
     """Live through one seed, and count."""
     try:
         swarm = play(seed)
+        if seed % SMALL == 0:
+            for hunt in (hunts.answers, hunts.disks, hunts.aliases, hunts.digests):
+                hunt(seed)
     except Exception as wrong:
         first = str(wrong).partition("\n")[0]
         return Tally(seeds=1, failures=[(seed, f"{type(wrong).__name__}: {first}")])
@@ -118,55 +122,20 @@ def keep(failures: list[tuple[int, str]]) -> None:
         file.writelines(new)
 
 
-# --- seeded bugs ---------------------------------------------------------------------------------
-
-
-def _seeds_to_find(task: tuple[str, int]) -> tuple[str, int | None]:
-    """How many seeds it takes until a break of the rules is noticed; None when none does."""
-    from tests.simulation.test_mutants import MUTANTS
-
-    name, most = task
-    mutant = next(mutant for mutant in MUTANTS if str(mutant) == name)
-    with pytest.MonkeyPatch.context() as patch:
-        mutant.apply(patch)
-        for number in range(1, most + 1):
-            if one(number).failures:
-                return name, number
-    return name, None
-
-
-def search(most: int) -> dict[str, int | None]:
-    """For each break of the rules, how many random seeds found it."""
-    from tests.simulation.test_mutants import MUTANTS
-
-    names = sorted({str(mutant) for mutant in MUTANTS})
-    with get_context("spawn").Pool(os.cpu_count()) as pool:
-        found = {}
-        for name, number in pool.imap_unordered(_seeds_to_find, [(name, most) for name in names]):
-            found[name] = number
-            print(f"{number if number else 'not found':>9}  {name}", flush=True)
-    return dict(sorted(found.items()))
-
-
 def main(words: list[str]) -> int:
     """Give 1 when a seed fails."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=int(os.environ.get("SEEDS", "1000000")))
     parser.add_argument("--start", type=int, default=int(os.environ.get("START", "0")))
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--bugs", action="store_true", help="how soon seeds find seeded bugs")
     chosen = parser.parse_args(words)
     began = time.monotonic()
-    if chosen.bugs:
-        figures: dict[str, Any] = {"mostSeeds": chosen.seeds, "seedsToFind": search(chosen.seeds)}
-        tally = Tally()
-    else:
-        tally = soak(chosen.start, chosen.seeds, lambda tally: _tell(tally, chosen.seeds, began))
-        print()
-        for seed, failure in tally.failures:
-            print(f"seed {seed} fails: {failure}")
-        keep(tally.failures)
-        figures = {"start": chosen.start, **tally.figures()}
+    tally = soak(chosen.start, chosen.seeds, lambda tally: _tell(tally, chosen.seeds, began))
+    print()
+    for seed, failure in tally.failures:
+        print(f"seed {seed} fails: {failure}")
+    keep(tally.failures)
+    figures = {"start": chosen.start, **tally.figures()}
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
     return 1 if tally.failures else 0

@@ -5,23 +5,25 @@ them become common in some seeds. While there is trouble, what must never happen
 effect. Then the world is quiet: it must settle in few rounds, and a further run must do nothing.
 """
 
+import contextlib
 import hashlib
 import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 from tests.support.builders import NOON, SETTLE, a_chain, a_graph
-from tests.support.world import Crash, Disk, Rules, Runner, SimWorld
+from tests.support.world import Crash, Disk, Rules, Runner, SimJob, SimWorld
 from tuneops.core.claim import Claim
-from tuneops.core.creation import Made, Refusal
+from tuneops.core.creation import Contended, Made, Refusal
 from tuneops.core.desired import DesiredGraph
 from tuneops.core.labels import read_labels
 from tuneops.core.lock import Cause, Lock
 from tuneops.core.observed import INFRASTRUCTURE_CODES, JobState, ObservedJob, Ownership
-from tuneops.core.plan import Approval
+from tuneops.core.plan import Approval, Plan
 from tuneops.core.policy import Policy, Retry
 from tuneops.core.request import JobRequest
 from tuneops.engine.ports import Listing
@@ -54,8 +56,27 @@ CLAIM_KINDS: Mapping[str, tuple[float, float]] = {
     "claims wiped": (0.05, 0.3),
     "interrupt": (0.01, 0.05),
 }
-"""Kinds that came later; they are drawn apart, so that older seeds keep what they had."""
-"""Kinds of trouble, each with the least and the greatest probability that a seed gives it."""
+SERVICE_KINDS: Mapping[str, tuple[float, float]] = {
+    "claim late": (0.02, 0.2),
+    "odd state": (0.1, 0.5),
+    "old list": (0.05, 0.3),
+    "queue": (0.3, 1.0),
+    "wrong clock": (0.5, 1.0),
+    "own guard": (1.0, 1.0),
+    "saved plan": (0.2, 0.6),
+}
+ALL_KINDS = {*KINDS, *CLAIM_KINDS, *SERVICE_KINDS}
+"""Kinds of trouble, each with the least and the greatest probability that a seed gives it.
+
+Those that came later are drawn apart, so that older seeds keep what they had.
+"""
+
+COMPANY: Mapping[str, Mapping[str, float]] = {
+    "own guard": {"together": 0.2, "lag": 0.8, "queue": 0.8},
+    "old list": {"flicker": 0.3},
+    "saved plan": {"edit": 0.6},
+}
+"""What makes little trouble alone, and what always comes with it."""
 
 EXACT = 50
 """Every so-many-th seed writes and reads the lock as bytes; the others keep it as it is."""
@@ -63,10 +84,12 @@ EXACT = 50
 PAUSES = (5, 60, 400, 1000, 3000)
 SLEEPS = (30, 70, 1000)
 STAGES = ("seed", "week", "tone")
+QUEUES = (30, 600, 3000)
+CLOCKS = (-86_400, -3600, -300, 300, 3600, 86_400)
 LATEST = 700
 LAGS = (30, 120)
-"""A late request lands so many seconds later at most, and then the list may be late: both together
-stay within the settle time, since that is what it is for."""
+"""A late request lands so many seconds later at most, and then the list may be late, or go back as
+far: both together stay within the settle time, since that is what it is for."""
 
 Commit = tuple[int, ...]
 """The nonces of a chain's stages; 0 for none."""
@@ -118,6 +141,13 @@ class Swarm:
         for kind, odds in CLAIM_KINDS.items():
             if apart.random() < 0.25:
                 self.weights[kind] = apart.uniform(*odds)
+        apart = random.Random(f"{seed} service")
+        for kind, odds in SERVICE_KINDS.items():
+            if apart.random() < 0.2:
+                self.weights[kind] = apart.uniform(*odds)
+        for kind, others in COMPANY.items():
+            if kind in self.weights:
+                self.weights = {**others, **self.weights}
         self.met: Counter[tuple[str, str]] = Counter()
         """How often each kind of trouble struck, and where."""
         self.place = "between runs"
@@ -134,9 +164,16 @@ class Swarm:
         self.sending = 0
         """How many runs are between their last look at the clock and their POST: nobody sleeps
         there, since nothing can help a run that sleeps over the settle time at this very point."""
+        self.landing: list[tuple[int, SwarmRunner, Claim, str | None]] = []
+        """Claims whose write is on its way: after how many further calls it lands."""
         disk = Disk if seed % EXACT == 0 else QuickDisk
         count = dice.choice((1, 2, 2, 3, 4))
-        self.runners = [SwarmRunner(self, f"runner-{number}", disk) for number in range(count)]
+        alone = count > 1 and self.strikes("own guard")
+        self.world.rules.guarded = not alone
+        self.runners = [
+            SwarmRunner(self, f"runner-{number}", disk, shared_claims=not alone)
+            for number in range(count)
+        ]
 
     def _rules(self) -> Rules:
         numbers = range(1, 6)
@@ -172,7 +209,10 @@ class Swarm:
                 runner.behind = self.strikes("behind") and len(self.commits) > 1
                 runner.graph = a_spec(self.commits[-2 if runner.behind else -1], self.policy)
             self._mishap(self.dice.choice(self.runners))
-            self.dice.choice(self.runners).safely()
+            runner = self.dice.choice(self.runners)
+            if self.strikes("saved plan"):
+                runner.save_plan()
+            runner.safely()
             self.world.sleep(self.dice.choice(PAUSES))
 
     def _edit(self) -> Commit:
@@ -207,9 +247,11 @@ class Swarm:
     def settle(self) -> int:
         """No trouble any more: it must settle in few rounds; gives how many it took."""
         self.weights.clear()
-        self.world.rules.failures, self.world.rules.lag = {}, 0
+        rules = self.world.rules
+        rules.failures, rules.lag, rules.queue = {}, 0, 0
+        self.land_claims(100)
         for runner in self.runners:
-            runner.graph, runner.behind = self.graph, False
+            runner.graph, runner.behind, runner.saved = self.graph, False, None
         self._check_strays()
         most = 3 + 4 * len(STAGES)
         for count in range(most):
@@ -218,6 +260,14 @@ class Swarm:
             if all(tick.plan.settled and not tick.outcomes for tick in done):
                 return count
         raise AssertionError(f"it does not settle: {done[-1].plan.changes}")
+
+    def land_claims(self, calls: int = 1) -> None:
+        """Let so many calls of the claim store pass: what was on its way that long is written."""
+        on_the_way = [(left - calls, *rest) for left, *rest in self.landing]
+        self.landing = [item for item in on_the_way if item[0] > 0]
+        for left, runner, claim, expected in on_the_way:
+            if left <= 0:
+                runner.write_claim(claim, expected)
 
     def _check_strays(self) -> None:
         """Whatever runs and is wanted by no spec is a line in everybody's plan."""
@@ -250,15 +300,23 @@ class Swarm:
 class SwarmRunner(Runner):
     """A checkout in a swarm: each of its effects may go wrong."""
 
-    def __init__(self, swarm: Swarm, name: str, disk: type[Disk]) -> None:
-        super().__init__(swarm.world, swarm.graph, name=name, disk=disk)
+    def __init__(self, swarm: Swarm, name: str, disk: type[Disk], *, shared_claims: bool) -> None:
+        super().__init__(
+            swarm.world, swarm.graph, name=name, disk=disk, shared_claims=shared_claims
+        )
         self.swarm = swarm
         self.base = name
         self.busy = False
         self.behind = False
         self.deaf = False
-        self.drift = 0.0
+        self.drift = float(swarm.dice.choice(CLOCKS)) if swarm.strikes("wrong clock") else 0.0
         self.ticks = 0
+        self.saved: Plan | None = None
+        """A plan that somebody approved, to be applied later."""
+        self.approved: Plan | None = None
+        """The plan whose limits the running tick has."""
+        self.useful = set[str]()
+        """The jobs that this tick has seen live or succeeded."""
         self.sent: list[str] = []
         self.backups: list[Any] = []
 
@@ -290,15 +348,23 @@ class SwarmRunner(Runner):
         if self.busy:
             return
         try:
-            self.tick()
+            self.tick(Approval.of(self.saved) if self.saved else None)
         except (Crash, KeyboardInterrupt):
             self.swarm.trace.append(f"{self.base} stops")
         except TuneopsError as trouble:
+            self.saved = None
             self.swarm.trace.append(f"{self.base} gives up: {type(trouble).__name__}")
+
+    def save_plan(self) -> None:
+        """Somebody approves what is planned now, and applies it at some later time."""
+        with contextlib.suppress(TuneopsError):
+            self.saved = self.plan()
 
     def tick(self, approval: Approval | None = None) -> Tick:
         """One round, after which the exit code's story must be true."""
         self.busy, self.deaf, self.sent = True, False, []
+        self.useful.clear()
+        self.approved = self.saved if approval is not None else None
         self.ticks += 1
         try:
             done = super().tick(approval)
@@ -321,6 +387,15 @@ class SwarmRunner(Runner):
         for _, outcome in done.outcomes:
             if isinstance(outcome, Made):
                 assert outcome.creation.mark in made, "it says that a job was made"
+        for change, outcome in done.outcomes:
+            if isinstance(outcome, Contended):
+                held = self._claims.get(change.key or "")
+                own = held is not None and held[0].runner == f"{self.base}-{self.ticks}"
+                assert not own, "it says that another run has the claim that is its own"
+        running = {job.shown.name for job in self.world.live()}
+        for _, _, creation in done.lock.creations():
+            ended = creation.state is not None and creation.state.terminal
+            assert not ended or creation.job not in running, "the lock ends a job that runs"
 
     # --- ports
 
@@ -343,13 +418,26 @@ class SwarmRunner(Runner):
             super().sleep(seconds)
 
     def list_jobs(self) -> Listing:
+        world = self.world
         self.deaf = self.swarm.strikes("deaf list")
-        if self.deaf:
-            raise Unavailable("the list did not answer")
-        return super().list_jobs()
+        world.rules.deaf_lists = frozenset({world.lists + 1} if self.deaf else ())
+        listing = super().list_jobs()
+        jobs = listing.jobs
+        if self.swarm.strikes("old list"):
+            since = world.at - timedelta(seconds=LAGS[-1])
+            jobs = tuple(job for job in jobs if job.created <= since)
+        return replace(listing, jobs=tuple(map(self._seen, jobs)))
 
     def get_job(self, name: str) -> ObservedJob | None:
-        return None if self.swarm.strikes("flicker") else super().get_job(name)
+        job = None if self.swarm.strikes("flicker") else super().get_job(name)
+        return self._seen(job) if job else None
+
+    def _seen(self, job: ObservedJob) -> ObservedJob:
+        """A job as it is shown; one that goes on may be in a state that nobody knows."""
+        if _useful(job.state):
+            self.useful.add(job.name)
+        odd = not job.state.terminal and self.swarm.strikes("odd state")
+        return replace(job, state=JobState.UNKNOWN) if odd else job
 
     def create_job(self, request: JobRequest) -> ObservedJob:
         assert not self.deaf, "bought after an incomplete look"
@@ -361,6 +449,7 @@ class SwarmRunner(Runner):
         fault = next((kind for kind in POSTS if swarm.strikes(kind)), None)
         rules.lag = swarm.dice.choice(LAGS) if swarm.strikes("lag") else 0
         rules.late = swarm.dice.randint(1, LATEST)
+        rules.queue = swarm.dice.choice(QUEUES) if swarm.strikes("queue") else 0
         rules.faults = {self.world.posts + 1: fault} if fault else {}
         swarm.sending += 1
         try:
@@ -370,27 +459,48 @@ class SwarmRunner(Runner):
 
     def _check_cause(self, mine: Ownership) -> None:
         """A failure is paid for again only as the spec says, a veto of people never."""
+        if self.approved is not None:
+            assert mine.lineage in self.approved.desired.values(), "bought what nobody approved"
+        earlier: dict[int, list[SimJob]] = {}
         for job in self.world.of_lineage(mine.lineage):
-            attempt = job.ownership.attempt
-            if attempt < mine.attempt and job.shown.state is JobState.FAILED:
+            earlier.setdefault(job.ownership.attempt, []).append(job)
+        for attempt, twins in earlier.items():
+            useful = any(_useful(job.shown.state) for job in twins)
+            again = self.world.rules.guarded and attempt != mine.attempt
+            assert not (again and useful), "another attempt, though one is there"
+            if attempt >= mine.attempt or useful:
+                continue
+            last = max(twins, key=lambda job: job.shown.ended or job.shown.created)
+            if last.shown.state is JobState.FAILED:
                 assert attempt <= self.swarm.policy.retry.limit, "tried more often than allowed"
-                assert job.code in INFRASTRUCTURE_CODES, "tried again what cannot be cured"
-            if attempt < mine.attempt and job.shown.state is JobState.CANCELLED:
-                assert job.shown.name in self.world.cancels, "bought against a veto"
+                assert last.code in INFRASTRUCTURE_CODES, "tried again what cannot be cured"
+            if last.shown.state is JobState.CANCELLED:
+                assert last.shown.name in self.world.cancels, "bought against a veto"
 
     def cancel_job(self, name: str) -> None:
         assert not self.deaf, "cancelled after an incomplete look"
         job = self.world.jobs[name]
         wanted = {desired.lineage for desired in self.graph.jobs}
         if job.ownership.lineage in wanted:
-            twins = self.world.of_lineage(job.ownership.lineage)
-            assert len(twins) > 1, "it is wanted and has no twin"
+            older = [
+                twin
+                for twin in self.world.of_lineage(job.ownership.lineage)
+                if twin.ownership.attempt == job.ownership.attempt
+                and twin.shown.seniority < job.shown.seniority
+                and twin.shown.name in self.useful
+            ]
+            assert older, "it is wanted, and no older twin is there"
+        if self.approved is not None:
+            told = {change.job for change in self.approved.cancels}
+            late = {change.lineage for change in self.approved.changes if change.job is None}
+            assert name in told or job.ownership.lineage in late, "stopped what nobody approved"
         super().cancel_job(name)
 
     def read(self, key: str) -> tuple[Claim, str] | None:
         if self.swarm.strikes("claim garbage"):
             raise ClaimDamaged("the claim cannot be read", help="look at it")
         self._slowly()
+        self.swarm.land_claims()
         return super().read(key)
 
     def _slowly(self) -> None:
@@ -400,12 +510,21 @@ class SwarmRunner(Runner):
 
     def swap(self, claim: Claim, expected: str | None) -> str | None:
         self._slowly()
+        self.swarm.land_claims()
         if self.swarm.strikes("claim request lost"):
+            raise Unavailable("the claim store did not answer")
+        if self.swarm.strikes("claim late"):
+            calls = self.swarm.dice.randint(1, 4)
+            self.swarm.landing.append((calls, self, claim, expected))
             raise Unavailable("the claim store did not answer")
         won = super().swap(claim, expected)
         if self.swarm.strikes("claim answer lost"):
             raise Unavailable("the claim store did not answer")
         return won
+
+
+def _useful(state: JobState) -> bool:
+    return not state.terminal or state is JobState.SUCCEEDED
 
 
 def play(seed: int) -> Swarm:

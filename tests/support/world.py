@@ -53,6 +53,7 @@ class SimJob:
     request: JobRequest
     ownership: Ownership
     visible: datetime
+    starts: datetime
     ends: datetime
     fate: JobState
     code: int
@@ -78,6 +79,8 @@ class Rules:
     """Lists, counted from 1, that fail."""
     minutes: tuple[int, int] = (5, 40)
     """How long jobs take: at least, at most."""
+    queue: float = 0
+    """A new job waits for so many seconds before it begins."""
     solo: bool = True
     """One runner with a lock that is kept: no lineage is bought while it is useful, and where the
     list is honest too, no address ever has two unfinished jobs."""
@@ -124,8 +127,7 @@ class SimWorld:
             self._finish(min(due, key=lambda job: (self._end(job), job.shown.seniority)))
         self.at = until
         for job in self.jobs.values():
-            started = self.at >= job.shown.created + timedelta(minutes=1)
-            if job.shown.state is JobState.PENDING and started:
+            if job.shown.state is JobState.PENDING and self.at >= job.starts:
                 job.shown = replace(job.shown, state=JobState.RUNNING)
 
     def _end(self, job: SimJob) -> datetime:
@@ -225,12 +227,14 @@ class SimWorld:
             display_name=request.display_name or "",
             experiment=f"experiment-{number}",
         )
+        begins = self.at + timedelta(seconds=self.rules.queue)
         job = SimJob(
             shown=shown,
             request=request,
             ownership=ownership,
             visible=self.at + timedelta(seconds=self.rules.lag),
-            ends=self.at + timedelta(minutes=self.random.randint(low, high)),
+            starts=begins + timedelta(minutes=1),
+            ends=begins + timedelta(minutes=self.random.randint(low, high)),
             fate=JobState.SUCCEEDED if fate is JobState.UNKNOWN else fate,
             code=code,
             epochs=request.hyper_parameters.epoch_count or 3,
@@ -645,19 +649,24 @@ class Runner:
     def swap(self, claim: Claim, expected: str | None) -> str | None:
         """Compare and swap a claim, along the allowed arrows only."""
         with self.effect(f"claim {claim.phase}"):
-            found = self._claims.get(claim.key)
-            generation = str(found[1]) if found else None
-            if generation != expected:
-                return None
-            if found is not None:
-                same = replace(claim, cancel_asked=found[0].cancel_asked) == found[0]
-                assert found[0].phase != "bound" or same, "bound is final"
-                assert set(found[0].marks) <= set(claim.marks), "a mark was forgotten"
-            else:
-                begins = claim.phase == "intent" or claim.cancel_asked is not None
-                assert begins, "a claim begins as an intent"
-            self._claims[claim.key] = (claim, int(generation or "0") + 1)
-            return str(int(generation or "0") + 1)
+            return self.write_claim(claim, expected)
+
+    def write_claim(self, claim: Claim, expected: str | None) -> str | None:
+        """What the claim store does with a swap, whenever it gets it."""
+        found = self._claims.get(claim.key)
+        generation = str(found[1]) if found else None
+        if generation != expected:
+            return None
+        assert claim.at <= self.world.at, "its time is not the service's"
+        if found is not None:
+            same = replace(claim, cancel_asked=found[0].cancel_asked) == found[0]
+            assert found[0].phase != "bound" or same, "bound is final"
+            assert set(found[0].marks) <= set(claim.marks), "a mark was forgotten"
+        else:
+            begins = claim.phase == "intent" or claim.cancel_asked is not None
+            assert begins, "a claim begins as an intent"
+        self._claims[claim.key] = (claim, int(generation or "0") + 1)
+        return str(int(generation or "0") + 1)
 
     def _new_mark(self) -> str:
         self.world.marks += 1
