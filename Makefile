@@ -53,7 +53,7 @@ bugs: $(READY) ## Search for each seeded bug, from STARTS seeds on (5); fails wh
 	@FIGURES=1 $(BIN)/python -m tests.support.bugs --starts $(STARTS) --json bugs.json
 
 mutants: $(READY) ## Break the protocol's modules line by line (hours)
-	@$(BIN)/python -m tests.support.mutants --json mutants.json
+	@FIGURES=1 $(BIN)/python -m tests.support.mutants --json mutants.json
 
 people: $(READY) ## Anything that people do, in any order, for hours
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/simulation/test_anything_people_do.py

@@ -21,6 +21,8 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
+from tests.support import figures
+
 ROOT = Path(__file__).parents[2]
 SECONDS = 600
 
@@ -28,7 +30,7 @@ SIMULATED = ("tests/simulation/test_mutants.py", "tests/simulation/test_every_sc
 MODULES = {
     "core/protocol": ("tests/unit/core/test_creation_protocol.py", *SIMULATED),
     "core/creation": ("tests/unit/core/test_creation_protocol.py",),
-    "core/claim": ("tests/unit/store/test_claim_files.py", "tests/unit/core"),
+    "store/claim_record": ("tests/unit/store/test_claim_files.py", "tests/unit/gcs"),
     "core/ledger": ("tests/scenarios", "tests/red/test_copied_jobs.py", "tests/unit/core"),
     "core/fingerprint": ("tests/properties/test_fingerprints.py", "tests/unit/core"),
     "core/merge": ("tests/unit/core/test_merge.py",),
@@ -140,6 +142,7 @@ def main(words: list[str]) -> int:
     scores: dict[str, Any] = {}
     for module in chosen.module or MODULES:
         tasks = [(module, *mutant) for mutant in mutants(module)]
+        every = len(tasks)
         if chosen.most and chosen.most < len(tasks):
             tasks = random.Random(1).sample(tasks, chosen.most)
         with ThreadPool(os.cpu_count()) as pool:
@@ -147,11 +150,26 @@ def main(words: list[str]) -> int:
         for name in alive:
             print(f"survives  {name}", flush=True)
         killed = len(tasks) - len(alive)
-        scores[module] = {"mutants": len(tasks), "killed": killed, "survivors": alive}
+        scores[module] = {
+            "of": every,
+            "mutants": len(tasks),
+            "killed": killed,
+            "survivors": alive,
+        }
         print(f"{killed} of {len(tasks)} killed  {module}", flush=True)
     if chosen.json:
         chosen.json.write_text(json.dumps(scores, indent=2) + "\n")
+    figures.leave("mutants", "make mutants", counted(scores))
     return 0
+
+
+def counted(scores: dict[str, Any]) -> figures.Counts:
+    """The scores for the document; a module of which only some mutants were tried says so."""
+    return {
+        f"`{module}`: lines broken, noticed": f"{score['killed']} of {score['mutants']}"
+        + (f", by chance out of {score['of']}" if score["of"] != score["mutants"] else "")
+        for module, score in sorted(scores.items())
+    }
 
 
 if __name__ == "__main__":

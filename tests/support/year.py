@@ -238,6 +238,7 @@ class Year:
             request=request,
             ownership=other,
             visible=self.world.at,
+            starts=self.world.at,
             ends=self.world.at + timedelta(hours=self.dice.randint(1, 30)),
             fate=JobState.SUCCEEDED,
             code=0,
