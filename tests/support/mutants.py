@@ -166,7 +166,9 @@ def main(words: list[str]) -> int:
 def counted(scores: dict[str, Any]) -> figures.Counts:
     """The scores for the document; a module of which only some mutants were tried says so."""
     return {
-        f"`{module}`: lines broken, noticed": f"{score['killed']} of {score['mutants']}"
+        f"`{module}`: lines broken, noticed or without effect": (
+            f"{score['killed']} of {score['mutants']}"
+        )
         + (f", by chance out of {score['of']}" if score["of"] != score["mutants"] else "")
         for module, score in sorted(scores.items())
     }
