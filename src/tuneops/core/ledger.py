@@ -45,13 +45,15 @@ def updated(creation: Creation, job: ObservedJob) -> Creation:
 
     A job that has ended stays so: an answer that shows it running again is an old one. What it
     showed before is kept, but for the checkpoints of one that ended without a model: nothing can
-    start from them, and the service shows them no more.
+    start from them, and the service shows them no more. That we asked for a cancel is kept while it
+    may matter: until the job has ended in another way.
     """
     if creation.state is not None and creation.state.terminal and not job.state.terminal:
         return creation
     succeeded = job.state is JobState.SUCCEEDED
     lost = job.state.terminal and not succeeded and job.model is None
     checkpoints = dict(job.checkpoints) or ({} if lost else creation.checkpoints)
+    escaped = job.state.terminal and job.state is not JobState.CANCELLED
     return chosen(
         replace(
             creation,
@@ -64,6 +66,7 @@ def updated(creation: Creation, job: ObservedJob) -> Creation:
             checkpoints=checkpoints,
             billable_tokens=job.billable_tokens or creation.billable_tokens,
             error=job.failure,
+            cancel_asked=None if escaped else creation.cancel_asked or None,
         )
     )
 
