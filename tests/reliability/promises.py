@@ -84,9 +84,10 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "A job that is not ours is never cancelled.",
-        "Owner label, known in the lock, recorded settings compared with a fresh get, and a plan "
-        "that a person approved or the tip of the default branch.",
-        "A copy of the repository that works on the same project counts as the same owner.",
+        "Owner label, known in the lock, a claim of this repository that names its mark, recorded "
+        "settings compared with a fresh get, and a plan that a person approved or the tip of the "
+        "default branch.",
+        "A copy of the repository with its claims, such as a mirror, counts as the same owner.",
         (
             "test_copied_jobs::test_a_running_copy_is_left_alone",
             "test_engine::test_a_job_that_has_ended_or_changed_hands_since_the_plan_is_left_alone",
@@ -111,7 +112,8 @@ PROMISES: tuple[Promise, ...] = (
         "No entry of a lock is lost, and a lost lock is written again from the jobs.",
         "Files are replaced in one step; locks are merged by creation key; all that a lock knows "
         "is in labels, the machine line and the API.",
-        "Who asked for a cancel is known to the lock only.",
+        "Who asked for a cancel is known to lock and claim only. A policy that was edited after its "
+        "job was made, and a promotion, are lost where their specs are gone as well.",
         (
             KILL,
             "test_merge::test_nothing_that_either_side_knows_is_lost",
