@@ -112,7 +112,7 @@ PROMISES: tuple[Promise, ...] = (
         "No entry of a lock is lost, and a lost lock is written again from the jobs.",
         "Files are replaced in one step; locks are merged by creation key; all that a lock knows "
         "is in labels, the machine line and the API.",
-        "Who asked for a cancel is known to lock and claim only. A policy that was edited after its "
+        "Who asked for a cancel is known to lock and claim only. A policy edited after its "
         "job was made, and a promotion, are lost where their specs are gone as well.",
         (
             KILL,
