@@ -53,7 +53,6 @@ def command(
     \b
     Examples:
       tuneops plan --env prod --out plan.json
-      tuneops plan --detailed-exitcode --format json
       tuneops plan --frozen --locked
       tuneops plan --what-if support-bot/tone.nonce=again
     """
