@@ -195,6 +195,29 @@ def test_an_object_in_a_bucket_is_looked_into_where_it_lies(chain: Path) -> None
     assert made.code == 0 and len((chain / "two.jsonl").read_text().splitlines()) == 12
 
 
+def test_validate_reads_objects_where_it_is_asked_to(chain: Path) -> None:
+    assert tuneops(chain, "apply", "--wait").code == 0
+    names = {}
+    for stage in ("one", "two"):
+        content = (chain / f"specs/{stage}.jsonl").read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        names[stage] = f"gs://tuneops-local/tuneops/{digest}.jsonl"
+    spec = chain / "specs/bot.yaml"
+    text = spec.read_text()
+    for stage, uri in names.items():
+        text = text.replace(f"trainingDatasetUri: {stage}.jsonl", f"trainingDatasetUri: {uri}")
+    spec.write_text(text)
+    offline = tuneops(chain, "validate", "-f", "json").document
+    assert offline["summary"]["datasets"] == 0
+    for depth in ("full", "sample"):
+        asked = tuneops(chain, "validate", "--data", depth, "-f", "json").document
+        assert (asked["summary"]["datasets"], asked["summary"]["examples"]) == (2, 24)
+    spec.write_text(text.replace(names["two"], "gs://tuneops-local/gone.jsonl"))
+    gone = tuneops(chain, "validate", "--data", "full")
+    assert gone.code == 65 and "bot.yaml:" in gone.err and "does not exist" in gone.err
+    assert tuneops(chain, "validate").code == 0
+
+
 @pytest.mark.parametrize("name", ["", ".", "/", "gs://bucket/", "gs://bucket/."])
 def test_what_has_no_name_cannot_be_converted(chain: Path, name: str) -> None:
     refused = tuneops(chain, "data", "convert", name)

@@ -1,6 +1,7 @@
 """Look into the local datasets before money is spent on them."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -9,28 +10,45 @@ from tuneops.core.address import Address
 from tuneops.core.desired import DatasetRef
 from tuneops.core.recipe import Method
 from tuneops.costs.amounts import Tokens
-from tuneops.datasets.checks import Checked, DatasetSummary, check_validation
-from tuneops.datasets.files import check_file, check_head
+from tuneops.datasets.checks import Checked, DatasetSummary, check, check_validation
+from tuneops.datasets.files import check_file, check_head, first_lines
 from tuneops.datasets.limits import Limits, limits_of
 from tuneops.diagnostics import Diagnostic, has_errors, sort_key
 from tuneops.errors import InputError
 
 if TYPE_CHECKING:
     from tuneops.cli.session import Session
+    from tuneops.gcs.objects import GcsObjects
+
+OBJECTS_AT_ONCE = 4
+"""How many objects are read at the same time, each by several ranges."""
+
+_Use = tuple[Method, Limits, DatasetRef | None, DatasetRef | None]
 
 Depth = Literal["none", "sample", "full"]
 """How much of each file is read: nothing, its head, or all of it."""
 
 
 def check_data(
-    project: Project, addresses: Container[Address] | None = None, depth: Depth = "full"
+    project: Project,
+    addresses: Container[Address] | None = None,
+    depth: Depth = "full",
+    store: "GcsObjects | None" = None,
 ) -> tuple[list[DatasetSummary], list[Diagnostic]]:
-    """Check every local dataset that some jobs name, all by default, each once a use."""
+    """Check every local dataset that some jobs name, all by default, each once a use.
+
+    With a `store`, objects in buckets as well, several of them at once.
+    """
     checks = _Checks(project, depth)
+    uses = []
     for use in project.resolution.data:
         if addresses is None or use.address in addresses:
             row = project.resolution.models.find(use.base_model) if use.base_model else None
-            checks.add(use.method, limits_of(row), use.training, use.validation)
+            uses.append((use.method, limits_of(row), use.training, use.validation))
+    if store is not None:
+        checks.fetch(store, uses)
+    for method, limits, training, validation in uses:
+        checks.add(method, limits, training, validation)
     files = {found.path: found.summary for found in checks.checked.values() if found is not None}
     return list(files.values()), sorted(checks.findings(), key=sort_key)
 
@@ -56,6 +74,40 @@ class _Checks:
             pair = trained.path, held.path
             self.beside[pair] = check_validation(trained, held, limits)
 
+    def fetch(self, store: "GcsObjects", uses: Iterable[_Use]) -> None:
+        """Check the objects that these uses name, so that `add` finds them checked."""
+        wanted = {
+            (ref.location, method, limits): ref
+            for method, limits, *refs in uses
+            for ref in refs
+            if ref is not None and not ref.is_local
+        }
+        with ThreadPoolExecutor(OBJECTS_AT_ONCE) as pool:
+            reading = {
+                key: pool.submit(self._fetched, store, ref, *key[1:]) for key, ref in wanted.items()
+            }
+            for key, one in reading.items():
+                found = one.result()
+                if isinstance(found, Diagnostic):
+                    self.unreadable.append(found)
+                else:
+                    self.checked[key] = found
+
+    def _fetched(
+        self, store: "GcsObjects", ref: DatasetRef, method: Method, limits: Limits
+    ) -> Checked | Diagnostic:
+        stored = store.describe(ref.location)
+        if stored is None:
+            return Diagnostic(
+                code="dataset-missing",
+                message=f"dataset `{ref.location}` does not exist",
+                where=ref.where,
+                help="put the object there, or mend its name",
+            )
+        with store.read(stored) as found:
+            blocks = found if self.depth == "full" else first_lines(found)
+            return check(blocks, path=ref.location, method=method, limits=limits)
+
     def findings(self) -> Iterator[Diagnostic]:
         """Each finding once, however many jobs use the file."""
         every = [*self.unreadable]
@@ -66,9 +118,11 @@ class _Checks:
         yield from dict.fromkeys(every)
 
     def _check(self, ref: DatasetRef | None, method: Method, limits: Limits) -> Checked | None:
-        if ref is None or not ref.is_local:
+        if ref is None:
             return None
         key = ref.location, method, limits
+        if not ref.is_local:
+            return self.checked.get(key)
         if key not in self.checked:
             path = self.project.file(ref.location)
             reads = check_file if self.depth == "full" else check_head

@@ -3,7 +3,7 @@
 import os
 import signal
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -27,6 +27,9 @@ WORTH_TWO = 64 << 20
 
 HEAD = 1 << 20
 """So many bytes, to the end of a line, are the head of a file."""
+
+HEAD_LINE = 8 << 20
+"""A line that goes on for so many bytes beyond the head is cut: it is too long anyway."""
 
 
 def blocks(stream: BinaryIO, most: int | None = None) -> Iterator[bytes]:
@@ -71,6 +74,17 @@ def check_head(path: Path, *, name: str, method: Method, limits: Limits) -> Chec
         scan.read(blocks(stream, end))
         scan.pass_over(blocks(stream))
     return judge(scan, name)
+
+
+def first_lines(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """A stream to the end of the line in which a file's head ends; the rest is not asked for."""
+    left = HEAD
+    for block in stream:
+        end = block.find(b"\n", max(0, left - 1)) + 1 if len(block) >= left else 0
+        yield block[:end] if end else block
+        left -= len(block)
+        if end or left < -HEAD_LINE:
+            return
 
 
 def scan_file(path: Path, *, name: str, scan: Scan) -> Scan:

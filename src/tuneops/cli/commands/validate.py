@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from tuneops.cli.appending import append
 from tuneops.cli.main import options
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 def command(context: click.Context, /, data: "Depth", **values: Any) -> int:
     """Check specs and datasets, offline: nothing is sent, nothing is written.
 
+    With `--data sample` or `--data full`, objects in buckets are read as well.
+
     \b
     Examples:
       tuneops validate
@@ -39,7 +42,9 @@ def command(context: click.Context, /, data: "Depth", **values: Any) -> int:
     chosen = options(context, values)
     console = chosen.console
     project = open_project(chosen)
-    summaries, more = _look_at_data(project, data)
+    source = context.get_parameter_source("data")
+    asked = source in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    summaries, more = _look_at_data(project, data, remote=asked)
     findings = tuple(sorted([*project.findings, *more], key=sort_key))
     code = 65 if has_errors(findings) else 0
     read = project.files + len(summaries)
@@ -66,13 +71,19 @@ def command(context: click.Context, /, data: "Depth", **values: Any) -> int:
 
 
 def _look_at_data(
-    project: Project, depth: "Depth"
+    project: Project, depth: "Depth", *, remote: bool
 ) -> tuple[list["DatasetSummary"], list[Diagnostic]]:
     if depth == "none":  # nor is what would read them imported
         return [], []
     from tuneops.cli.checking import check_data
 
-    return check_data(project, depth=depth)
+    declaration = project.resolution.declaration
+    if declaration is None or not remote or all(ref.is_local for _, ref in declaration.datasets()):
+        return check_data(project, depth=depth)
+    from tuneops.cli.services import join_store
+
+    with join_store(project) as store:
+        return check_data(project, depth=depth, store=store)
 
 
 def _verdict(findings: tuple[Diagnostic, ...]) -> str:
