@@ -484,19 +484,20 @@ class SwarmRunner(Runner):
         assert not self.deaf, "cancelled after an incomplete look"
         job = self.world.jobs[name]
         wanted = {desired.lineage for desired in self.graph.jobs}
+        older = [
+            twin
+            for twin in self.world.of_lineage(job.ownership.lineage)
+            if twin.ownership.attempt == job.ownership.attempt
+            and twin.shown.seniority < job.shown.seniority
+            and twin.shown.name in self.useful
+        ]
         if job.ownership.lineage in wanted:
-            older = [
-                twin
-                for twin in self.world.of_lineage(job.ownership.lineage)
-                if twin.ownership.attempt == job.ownership.attempt
-                and twin.shown.seniority < job.shown.seniority
-                and twin.shown.name in self.useful
-            ]
             assert older, "it is wanted, and no older twin is there"
         if self.approved is not None:
             told = {change.job for change in self.approved.cancels}
             late = {change.lineage for change in self.approved.changes if change.job is None}
-            assert name in told or job.ownership.lineage in late, "stopped what nobody approved"
+            said = name in told or job.ownership.lineage in late
+            assert said or older, "stopped what nobody approved, and no younger twin"
         super().cancel_job(name)
 
     def read(self, key: str) -> tuple[Claim, str] | None:

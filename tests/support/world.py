@@ -100,6 +100,8 @@ class SimWorld:
         self.checkpoints: dict[str, dict[str, Checkpoint]] = {}
         self.objects: dict[str, Dataset | None] = {}
         self.claims: dict[str, tuple[Claim, int]] = {}
+        self.claim_writes = 0
+        """No generation comes twice, as in each of the stores, even once they were wiped."""
         self.posts = 0
         self.lists = 0
         self.marks = 0
@@ -665,8 +667,9 @@ class Runner:
         else:
             begins = claim.phase == "intent" or claim.cancel_asked is not None
             assert begins, "a claim begins as an intent"
-        self._claims[claim.key] = (claim, int(generation or "0") + 1)
-        return str(int(generation or "0") + 1)
+        self.world.claim_writes += 1
+        self._claims[claim.key] = (claim, self.world.claim_writes)
+        return str(self.world.claim_writes)
 
     def _new_mark(self) -> str:
         self.world.marks += 1
