@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import bare, program, tuneops
 from tests.cli.test_golden import compare_runs
-from tests.support.dataset_cases import GOOD, MODEL, PAIR, USER, turn
+from tests.support.dataset_cases import GOOD, MODEL, PAIR, USER, file, turn
 
 CHAT = {
     "messages": [
@@ -216,6 +216,37 @@ def test_validate_reads_objects_where_it_is_asked_to(chain: Path) -> None:
     gone = tuneops(chain, "validate", "--data", "full")
     assert gone.code == 65 and "bot.yaml:" in gone.err and "does not exist" in gone.err
     assert tuneops(chain, "validate").code == 0
+
+
+def with_images(path: Path, images: int) -> Path:
+    """A dataset of twelve examples, some of which show an image."""
+    shown = [
+        {"contents": [turn("user", file("image/png", f"gs://acme/{n}.png"), "What?"), MODEL]}
+        for n in range(images)
+    ]
+    return write(path, *shown, *map(said, range(12 - images)))
+
+
+def test_a_plan_says_what_nobody_can_pin(chain: Path) -> None:
+    with_images(chain / "specs/one.jsonl", 3)
+    compare_runs("plan-unpinned", chain, "plan", "plan -f markdown")
+    first, second = tuneops(chain, "plan", "-f", "json").document["actions"]
+    assert first["unpinned"] == {"linkedExamples": 3} and "unpinned" not in second
+    assert "unpinned" in tuneops(chain, "plan", "--frozen", "-f", "json").out
+    assert tuneops(chain, "apply", "--wait").code == 0
+    assert "not pinned" not in tuneops(chain, "plan", "--show-unchanged").out, "it is bought"
+
+
+def test_of_an_object_that_was_not_read_a_plan_says_nothing(chain: Path) -> None:
+    content = with_images(chain / "specs/one.jsonl", 1).read_bytes()
+    assert tuneops(chain, "apply", "--wait").code == 0
+    uri = f"gs://tuneops-local/tuneops/{hashlib.sha256(content).hexdigest()}.jsonl"
+    spec = chain / "specs/bot.yaml"
+    spec.write_text(spec.read_text().replace("Uri: one.jsonl", f"Uri: {uri}"))
+    again = ("plan", "--what-if", "bot/one.nonce=again")
+    assert "not pinned: the files behind `fileUri` in 1 example;" in tuneops(chain, *again).out
+    frozen = tuneops(chain, *again, "--frozen")
+    assert frozen.code == 0 and "create" in frozen.out and "pinned:" not in frozen.out
 
 
 @pytest.mark.parametrize("name", ["", ".", "/", "gs://bucket/", "gs://bucket/."])

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from tuneops.cli.appending import append
-from tuneops.cli.checking import refuse_bad_data
+from tuneops.cli.checking import refuse_bad_data, with_unpinned
 from tuneops.cli.console import Console
 from tuneops.cli.exits import worst
 from tuneops.cli.main import Terminated
@@ -230,7 +230,8 @@ def _approve(chosen: Options, session: Session, plan: Plan, view: View, *, appro
             notes=("nothing was bought",),
             help=f"pass a saved plan (`tuneops apply plan.json`) or `--auto-approve{ceiling}`",
         )
-    show_plan(chosen, session.graph, session.header, plan, bill, unchanged=False)
+    told = with_unpinned(plan, session.project, session.graph)
+    show_plan(chosen, session.graph, session.header, told, bill, unchanged=False)
     question = f"{what[0].upper()}{what[1:]} in {session.header.target}?"
     chosen.console.complain([Line(), Line(question, "strong")])
     sys.stderr.write("  Only 'yes' will be accepted: ")

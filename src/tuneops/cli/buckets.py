@@ -132,6 +132,8 @@ def check_small(session: Session, addresses: Container[Address]) -> Iterator[Dia
             if there is None or not same_content(there, pinned):
                 continue
             with closing(_blocks(session.world.hands.objects, there)) as blocks:
-                yield from check(blocks, path=uri, method=method, limits=limits_of(row)).findings
+                found = check(blocks, path=uri, method=method, limits=limits_of(row))
         except ProviderError:
             continue
+        project.summaries[uri, method] = found.summary
+        yield from found.findings

@@ -1,13 +1,14 @@
-"""Look into the local datasets before money is spent on them."""
+"""Look into datasets before money is spent on them."""
 
 from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from tuneops.cli.project import Project, is_inside
 from tuneops.core.address import Address
-from tuneops.core.desired import DatasetRef
+from tuneops.core.desired import DatasetRef, DesiredGraph
+from tuneops.core.plan import Plan
 from tuneops.core.recipe import Method
 from tuneops.costs.amounts import Tokens
 from tuneops.datasets.checks import Checked, DatasetSummary, check, check_validation
@@ -155,7 +156,30 @@ def refuse_bad_data(session: "Session") -> None:
 
 
 def tokens_of(project: Project, location: str, method: Method) -> Tokens | None:
-    """The tokens of one pass over a local dataset; read once a run, None if it cannot be."""
+    """The tokens of one pass over a local dataset; None if it cannot be read."""
+    found = _summary(project, location, method)
+    return Tokens(found.tokens.low, found.tokens.high) if found else None
+
+
+def with_unpinned(plan: Plan, project: Project, graph: DesiredGraph) -> Plan:
+    """A plan that says where what is bought depends on files that nobody can pin.
+
+    Local data is read if it was not; of objects that were not read nothing is said.
+    """
+    linked = {}
+    for change in plan.buys:
+        job = graph.find_text(change.address)
+        if job is not None:
+            how, file = job.recipe.method, job.training.file
+            key = file or job.training.dataset.uri, how
+            found = _summary(project, file, how) if file else project.summaries.get(key)
+            if found is not None and found.linked:
+                linked[change.address] = found.linked
+    return replace(plan, unpinned=linked)
+
+
+def _summary(project: Project, location: str, method: Method) -> DatasetSummary | None:
+    """What a local dataset amounts to; read once a run, None if it cannot be."""
     if (location, method) not in project.summaries:
         path = project.file(location)
         if not is_inside(path, project.root):
@@ -165,5 +189,4 @@ def tokens_of(project: Project, location: str, method: Method) -> Tokens | None:
         except InputError:
             return None
         project.summaries[location, method] = found.summary
-    tokens = project.summaries[location, method].tokens
-    return Tokens(tokens.low, tokens.high)
+    return project.summaries[location, method]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from tuneops.cli.appending import append
-from tuneops.cli.checking import refuse_bad_data
+from tuneops.cli.checking import refuse_bad_data, with_unpinned
 from tuneops.cli.costing import knowledge
 from tuneops.cli.options import Options
 from tuneops.cli.project import open_project
@@ -57,6 +57,7 @@ def plan(
             from tuneops.cli.buckets import explained
 
             made = explained(made, session)
+        made = with_unpinned(made, project, view.graph)
         bill = appraise(made, view, knowledge(project, made, view))
         if out is not None:
             write_plan(out, plan_json(made, header, bill), made)

@@ -39,7 +39,7 @@ class Project:
     overrides: tuple[str, ...] = ()
     """The variables of the specs that were given from outside."""
     summaries: dict[tuple[str, str], "DatasetSummary"] = field(default_factory=dict)
-    """What local datasets amount to, by location and method, as far as a run has read them."""
+    """What datasets amount to, by location and method, as far as a run has read all of them."""
 
     @property
     def state(self) -> Path:

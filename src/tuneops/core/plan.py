@@ -197,6 +197,9 @@ class Plan:
     """Where each promotion is to point, by `name@alias`: a stage and its checkpoint, or a pin."""
     advice: tuple[Advice, ...] = ()
     """For people: a plan is the same with it and without."""
+    unpinned: Mapping[str, int] = field(default_factory=dict)
+    """How many examples of a job's data name files whose bytes nobody pins, by the addresses that
+    are bought and whose data was read. For people, too."""
 
     @property
     def is_empty(self) -> bool:

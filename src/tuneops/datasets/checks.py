@@ -24,13 +24,15 @@ class DatasetSummary:
     """What a dataset amounts to. Tokens are of one pass over it, as `tokens.SOURCE` says.
 
     `dropped` counts examples that the service would leave out, `duplicates` lines that repeat
-    another, `multimodal` examples with files in them.
+    another, `multimodal` examples with files in them, `linked` those that name files by address:
+    whoever pins this dataset has not pinned those.
     """
 
     size: int
     lines: int
     examples: int
     multimodal: int
+    linked: int
     tokens: Tokens
     duplicates: int
     dropped: int
@@ -69,6 +71,7 @@ def judge(scan: Scan, path: str) -> Checked:
             lines=scan.lines,
             examples=scan.examples,
             multimodal=scan.multimodal,
+            linked=scan.linked,
             tokens=scan.tokens,
             duplicates=duplicates,
             dropped=scan.dropped,

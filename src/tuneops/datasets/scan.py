@@ -53,6 +53,7 @@ class Scan:
         self.examples = 0
         self.dropped = 0
         self.multimodal = 0
+        self.linked = 0
         self.likely = 0
         self.letters = [0, 0, 0, 0]
         self.media = NONE
@@ -94,7 +95,7 @@ class Scan:
         self.repeats.extend(later.repeats, self.lines)
         for kind, tally in later.tallies.items():
             self.tallies.setdefault(kind, Tally()).extend(tally, self.lines)
-        for name in ("size", "lines", "examples", "dropped", "multimodal", "likely"):
+        for name in ("size", "lines", "examples", "dropped", "multimodal", "linked", "likely"):
             setattr(self, name, getattr(self, name) + getattr(later, name))
         self.letters = [mine + more for mine, more in zip(self.letters, later.letters, strict=True)]
         self.media += later.media
@@ -187,6 +188,7 @@ class Scan:
         self.likely += weight.billed_tokens
         self.media += weight.media
         self.multimodal += bool(weight.files)
+        self.linked += bool(weight.linked)
         if weight.files["video"]:
             self.video[weight.resolution] += 1
         if self.sizes is not None and self.turns is not None:

@@ -28,6 +28,8 @@ class Weight:
     turns: int
     media: Tokens = NONE
     files: Counter[str] = field(default_factory=Counter)
+    linked: int = 0
+    """How many files it names by their address: their bytes are not in the line."""
     too_large: list[str] = field(default_factory=list)
     resolution: str = ""
 
@@ -131,6 +133,7 @@ def _add_media(weight: Weight, example: Mapping[str, Any]) -> None:
     for turn in _list(example.get("contents")):
         for part in _parts(turn):
             file = either(part, "fileData", "file_data")
+            weight.linked += isinstance(file, dict)
             inline = either(part, "inlineData", "inline_data")
             held = file if isinstance(file, dict) else inline if isinstance(inline, dict) else None
             if held is not None:

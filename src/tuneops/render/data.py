@@ -53,6 +53,7 @@ def checked_json(name: str, method: Method, summary: DatasetSummary) -> dict[str
         "lines": summary.lines,
         "examples": summary.examples,
         "multimodal": summary.multimodal,
+        "linked": summary.linked,
         "tokens": _tokens_json(summary.tokens),
         "duplicates": summary.duplicates,
         "dropped": summary.dropped,

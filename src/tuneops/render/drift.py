@@ -1,12 +1,12 @@
-"""Drift, as text and as JSON. Pure."""
+"""What may move or has moved outside the specs, as text and as JSON. Pure."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from tuneops.core.plan import Plan
+from tuneops.core.plan import Change, Plan
 from tuneops.render.inert import inert
-from tuneops.render.lines import Line, columns
+from tuneops.render.lines import Line, columns, counted
 
 
 def drift_lines(plan: Plan) -> Iterator[Line]:
@@ -37,6 +37,21 @@ def drift_json(plan: Plan) -> list[dict[str, Any]]:
         }
         for drift in plan.drift
     ]
+
+
+def unpinned_lines(change: Change, plan: Plan) -> Iterator[Line]:
+    """That a purchase depends on bytes which no lock keeps still."""
+    if change.action.buys and (linked := plan.unpinned.get(change.address)):
+        yield Line(
+            f"    not pinned: the files behind `fileUri` in {counted(linked, 'example')}; "
+            "other bytes there are not noticed"
+        )
+
+
+def unpinned_json(change: Change, plan: Plan) -> dict[str, Any]:
+    """The same for a machine; nothing where nothing is known of it."""
+    linked = plan.unpinned.get(change.address) if change.action.buys else None
+    return {} if linked is None else {"unpinned": {"linkedExamples": linked}}
 
 
 def _tail(name: str) -> str:

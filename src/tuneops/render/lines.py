@@ -39,6 +39,10 @@ def counted(number: int, thing: str, things: str | None = None) -> str:
 
 def fenced(title: str, text: str) -> str:
     """A text as a piece of a Markdown page; no text can end its fence."""
-    runs = re.findall("`+", text)
-    fence = "`" * max(3, *(len(run) + 1 for run in runs), 0)
-    return f"### tuneops {title}\n\n{fence}text\n{text}{fence}\n\n"
+    marks = fence(text)
+    return f"### tuneops {title}\n\n{marks}text\n{text}{marks}\n\n"
+
+
+def fence(text: str) -> str:
+    """The marks around a text in Markdown: longer than any run of them within it."""
+    return "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 0)

@@ -19,10 +19,10 @@ from tuneops.render.costs import (
     sunk_json,
     total,
 )
-from tuneops.render.drift import drift_json, drift_lines
+from tuneops.render.drift import drift_json, drift_lines, unpinned_json, unpinned_lines
 from tuneops.render.findings import finding_text, findings_json
 from tuneops.render.inert import inert
-from tuneops.render.lines import Line, columns, counted
+from tuneops.render.lines import Line, columns, counted, fence
 from tuneops.render.promotion import gate_text, promotion_json, promotion_lines
 
 FORMAT_VERSION = 1
@@ -166,7 +166,7 @@ def plan_text(
         heads = columns([(*_head(change), cost_cell(change, bill)) for change in shown])
         for change, head in zip(shown, heads, strict=True):
             yield Line(inert(head), change.action.value)
-            yield from _body(change, graph, bill)
+            yield from _body(change, plan, graph, bill)
     quiet = len(plan.changes) - len(shown)
     if quiet and shown:
         yield Line(f"  {quiet} unchanged", "dim")
@@ -191,11 +191,12 @@ def _head(change: Change) -> tuple[str, ...]:
     return f"{GLYPHS[change.action]} {change.place}", change.action.value, reason, where
 
 
-def _body(change: Change, graph: DesiredGraph, bill: Bill | None) -> Iterator[Line]:
+def _body(change: Change, plan: Plan, graph: DesiredGraph, bill: Bill | None) -> Iterator[Line]:
     job = graph.find_text(change.address)
     if change.action.buys and job is not None:
         rows = _change_rows(change.fields) if change.fields else _recipe_rows(job)
         yield from (Line(f"    {inert(row)}") for row in columns(rows))
+    yield from unpinned_lines(change, plan)
     if bill is not None:
         yield from cost_lines(change, bill)
     yield from promotion_lines(change)
@@ -294,7 +295,9 @@ def plan_json(plan: Plan, header: Header, bill: Bill) -> dict[str, Any]:
         "environment": plan.environment,
         "owner": plan.owner,
         "target": {"kind": "emulator" if header.emulated else "vertex", "name": header.target},
-        "actions": [change_json(change, bill) for change in plan.changes],
+        "actions": [
+            change_json(change, bill) | unpinned_json(change, plan) for change in plan.changes
+        ],
         "drift": drift_json(plan),
         "summary": {
             **{action.value: counts.get(action.value, 0) for action in Action},
@@ -350,7 +353,7 @@ def plan_markdown(plan: Plan, graph: DesiredGraph, header: Header, bill: Bill | 
         for finding in bill.verdict.findings:
             lines += [Line(), *map(Line, finding_text(finding).splitlines())]
     body = "".join(f"{_in_diff(line)}\n" for line in lines)
-    fence = "`" * max(3, _longest_run(body) + 1)
+    marks = fence(body)
     rows = "\n".join(
         f"| {action.value} | {counts[action.value]} |"
         for action in Action
@@ -359,7 +362,7 @@ def plan_markdown(plan: Plan, graph: DesiredGraph, header: Header, bill: Bill | 
     return (
         f"### tuneops plan · {plan.environment} · {title}\n\n"
         f"| action | jobs |\n| --- | ---: |\n{rows}\n\n"
-        f"{fence}diff\n{body}{fence}\n\n"
+        f"{marks}diff\n{body}{marks}\n\n"
         f"Digest `{plan.digest}`\n"
     )
 
@@ -378,14 +381,6 @@ def _in_diff(line: Line) -> str:
     if line.manner in signs and line.text[:2] in {f"{glyph} " for glyph in GLYPHS.values()}:
         return signs[line.manner] + line.text[1:].rstrip()
     return line.text.rstrip()
-
-
-def _longest_run(text: str) -> int:
-    longest = run = 0
-    for letter in text:
-        run = run + 1 if letter == "`" else 0
-        longest = max(longest, run)
-    return longest
 
 
 def short_model(name: str | None) -> str:
