@@ -162,7 +162,9 @@ def test_4_is_an_unattended_run_of_specs_that_are_not_committed(chain: Path) -> 
     git(chain, "commit", "-qm", "Add the bot")
     assert tuneops(chain, "reconcile", "--once").code == 0
     append(chain / "specs/bot.yaml", "# a remark\n")
-    assert_refused(tuneops(chain, "reconcile", "--once"), 4, "denied")
+    done = tuneops(chain, "reconcile", "--once")
+    assert_refused(done, 4, "denied")
+    assert "note: `specs/bot.yaml` differs from the commit\n" in done.err
 
 
 def test_4_is_an_emulator_that_would_be_emptied_without_a_word(finished: Path) -> None:

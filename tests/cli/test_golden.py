@@ -29,6 +29,7 @@ VARYING = (
     (r"endpoints/9\d{15,}", "endpoints/9…"),
     (r"projects/\d{9,}", "projects/1…"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)", "2026-11-20T09:00:00Z"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "2026-11-20 09:00 UTC"),
     (r"(?m)^\d\d:\d\d:\d\d", "09:00:00"),
     (r"(?m)(?<=  )\d{1,2}s$", "0s"),
     (r"(?<=  commit     )[0-9a-f]{12}", "0123456789ab"),
@@ -131,6 +132,14 @@ def test_the_lock_and_its_results(converged: Path) -> None:
         "output nobody",
         "lock show nobody",
     )
+
+
+def test_every_job_of_a_run_names_the_plan_that_was_approved(converged: Path) -> None:
+    books = json.loads((converged / LOCK).read_text())["jobs"].values()
+    plans = {made["cause"]["plan"] for book in books for made in book["creations"].values()}
+    approved = (GOLDEN / "plan-first.txt").read_text()
+    assert len(plans) == 1
+    assert f"Digest {plans.pop()}" in approved
 
 
 def test_why_a_job_was_made(converged: Path) -> None:

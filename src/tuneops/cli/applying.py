@@ -81,6 +81,7 @@ def apply(chosen: Options, wishes: Wishes) -> int:
             session,
             checkout,
             approval=approval or Approval.of(plan),
+            plan=saved.digest if saved else plan.digest,
             may_cancel=by_person
             or session.emulated
             or may_cancel(session, checkout, chosen.console),
@@ -181,7 +182,8 @@ def may_cancel(session: Session, checkout: Checkout, console: Console) -> bool:
 def _origin(project: Project, *, ask_remote: bool) -> Checkout:
     """The checkout; a variable that was given from outside is in no commit."""
     checkout = read_checkout(project.root, files=project.read_files(), ask_remote=ask_remote)
-    return replace(checkout, dirty=checkout.dirty or bool(project.overrides))
+    given = tuple(f"variable `{name}` was given from outside" for name in project.overrides)
+    return replace(checkout, differences=(*checkout.differences, *given))
 
 
 def _stopped(session: Session) -> list[Line]:

@@ -34,6 +34,9 @@ from tuneops.store import files
 from tuneops.store.git import Checkout, read_checkout
 from tuneops.store.specs import find_roots
 
+_SHOWN = 5
+"""How many of many things a note names."""
+
 RETRIED = (1, 6)
 """Exit codes of faults that may be over by the next round: network, disk, another run at work."""
 
@@ -271,9 +274,15 @@ def _refuse_uncommitted(session: Session, checkout: Checkout) -> None:
         )
     if checkout.commit is None and session.emulated:
         return
-    if checkout.commit is None or checkout.dirty:
+    if checkout.dirty:
         raise Denied(
             "unattended runs need committed specs, and these are not",
-            notes=("nothing was bought, nothing was changed",),
+            notes=(*_first(checkout.differences), "nothing was bought, nothing was changed"),
             help="commit what is below `specs/`, or run `tuneops apply` yourself",
         )
+
+
+def _first(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The first few of many."""
+    more = len(words) - _SHOWN
+    return (*words[:_SHOWN], f"and {more} more") if more > 0 else words

@@ -179,12 +179,17 @@ def alone(project: Project, environment: str) -> Iterator[None]:
 
 
 def terms(
-    session: Session, checkout: Checkout, *, approval: Approval | None, may_cancel: bool
+    session: Session,
+    checkout: Checkout,
+    *,
+    approval: Approval | None,
+    may_cancel: bool,
+    plan: str | None = None,
 ) -> Terms:
-    """The limits and the name of a run."""
+    """The limits and the name of a run; `plan` is the digest that was approved."""
     return Terms(
         approval=approval,
-        cause=Cause(commit=checkout.commit, dirty=checkout.dirty),
+        cause=Cause(commit=checkout.commit, dirty=checkout.dirty, plan=plan),
         runner=secrets.token_hex(8),
         settle=session.settle,
         may_cancel=may_cancel,

@@ -351,7 +351,8 @@ def converge(
         done = tick(graph, world, terms, frozenset(refused), report.bought)
         report.add(done)
         if terms.approval is None:
-            terms = replace(terms, approval=Approval.of(done.plan))
+            cause = replace(terms.cause, plan=done.plan.digest)
+            terms = replace(terms, approval=Approval.of(done.plan), cause=cause)
         refused |= given_up(done)
         if is_over(done, refused):
             return

@@ -69,7 +69,7 @@ def _result(creation: Creation) -> str:
 
 def _ended(creation: Creation) -> str:
     state = f", {creation.state.value.lower()}" if creation.state else ""
-    return f"{state} {creation.ended.isoformat()}" if creation.ended else state
+    return f"{state} {creation.ended:%Y-%m-%d %H:%M} UTC" if creation.ended else state
 
 
 def _value(value: object) -> str:

@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,8 @@ _HONEST = (
 """Settings by which git would believe something other than the files themselves."""
 _SPECS = (":(glob)specs/**/*.yaml", ":(glob)specs/**/*.yml", ":(glob)specs/**/*.jsonl")
 """What a run reads below `specs/`."""
+_STATES = {"??": "is not in git", "D": "was deleted"}
+"""The words for what `git status` says of a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,46 +36,73 @@ class Checkout:
     """
 
     commit: str | None
-    dirty: bool
+    differences: tuple[str, ...] = ()
+    """What of the files that a run reads is not in the commit, each in a few words."""
     at_default_tip: bool | None = None
+
+    @property
+    def dirty(self) -> bool:
+        """Whether a run would read anything that the commit does not say."""
+        return self.commit is None or bool(self.differences)
 
 
 def read_checkout(root: Path, *, files: Iterable[str] = (), ask_remote: bool = False) -> Checkout:
     """Describe the checkout; no commit where there is no repository, or nothing committed yet.
 
-    `dirty` means that something below `specs/` or in one of `files` differs from the commit, the
-    lock files aside. A spec that git is told to ignore is in no commit, so it counts as a
-    difference too; and so does a file that is read from outside the commit, through a link or out
-    of a repository within this one, or whose changes git was told not to see.
+    What counts is below `specs/` or one of `files`, the lock files aside. A spec that git is told
+    to ignore is in no commit, so it counts as a difference too; and so does a file that is read
+    from outside the commit, through a link or out of a repository within this one, or whose changes
+    git was told not to see.
     """
     commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     if commit is None:
-        return Checkout(commit=None, dirty=True)
-    paths = _with_targets(root, files)
-    outside = [f":(literal){path}" for path in paths or () if not path.startswith("specs/")]
+        return Checkout(commit=None)
+    paths, astray = _with_targets(root, files)
+    outside = [f":(literal){path}" for path in paths if not path.startswith("specs/")]
+    tip = _default_tip(root) if ask_remote else None
+    return Checkout(
+        commit=commit,
+        differences=(
+            *(f"`{path}` is a link out of the project" for path in astray),
+            *_differences(root, paths, outside),
+        ),
+        at_default_tip=None if tip is None else tip == commit,
+    )
+
+
+def _differences(root: Path, paths: tuple[str, ...], outside: list[str]) -> Iterator[str]:
+    """What git says of the files, what it was told to ignore, and what it was told not to see."""
     status = _git(
         root,
         "status",
         "--porcelain",
+        "--no-renames",
         "--untracked-files=all",
+        "-z",
         "--",
         "specs",
         *outside,
         ":(exclude)specs/tuneops.*.lock.json",
     )
     places = (*_SPECS, *outside)
-    ignored = _git(root, "ls-files", "--others", "--ignored", "--exclude-standard", "--", *places)
-    tip = _default_tip(root) if ask_remote else None
-    return Checkout(
-        commit=commit,
-        dirty=status is None
-        or ignored is None
-        or bool(status)
-        or bool(ignored)
-        or paths is None
-        or not _committed(root, paths),
-        at_default_tip=None if tip is None else tip == commit,
+    ignored = _git(
+        root, "ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", *places
     )
+    hidden = _uncommitted(root, paths)
+    above = _git(root, "rev-parse", "--show-prefix")
+    if status is None or ignored is None or hidden is None or above is None:
+        yield "git does not answer"
+        return
+    rows = [row.lstrip().partition(" ") for row in status.split("\0") if row]
+    changed = {
+        path.lstrip().removeprefix(above): _STATES.get(state, "differs from the commit")
+        for state, _, path in rows
+    }
+    changed |= {path: "is ignored by git" for path in ignored.split("\0") if path}
+    for path in hidden:
+        changed.setdefault(path, "is not in the commit as it is here")
+    for path, words in sorted(changed.items()):
+        yield f"`{path}` {words}"
 
 
 def read_commit(root: Path, name: str) -> tuple[str, str, str] | None:
@@ -85,36 +114,38 @@ def read_commit(root: Path, name: str) -> tuple[str, str, str] | None:
     return (words[0], words[1], words[2]) if len(words) == 3 else None
 
 
-def _with_targets(root: Path, files: Iterable[str]) -> tuple[str, ...] | None:
-    """The paths, and where links lead them; None when one leads out of the project."""
+def _with_targets(root: Path, files: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The paths, and where links lead them; then those that lead out of the project."""
     found: set[str] = set()
+    astray: set[str] = set()
     top = root.resolve()
     for name in files:
         if not (root / name).exists():
             continue
         target = (root / name).resolve()
         if not target.is_relative_to(top):
-            return None
+            astray.add(name)
+            continue
         found.add(target.relative_to(top).as_posix())
         if (root / name).is_symlink():
             found.add(name)
-    return tuple(sorted(found))
+    return tuple(sorted(found)), tuple(sorted(astray))
 
 
-def _committed(root: Path, paths: tuple[str, ...]) -> bool:
-    """Say whether the commit has each path, and none has its changes hidden from git."""
+def _uncommitted(root: Path, paths: tuple[str, ...]) -> set[str] | None:
+    """The paths that the commit lacks, or whose changes are hidden from git; None if it fails."""
+    missing: set[str] = set()
     for start in range(0, len(paths), _AT_ONCE):
         some = paths[start : start + _AT_ONCE]
         tree = _git(root, "ls-tree", "-r", "-z", "HEAD", "--", *some)
         marks = _git(root, "ls-files", "-v", "-z", "--", *(f":(literal){path}" for path in some))
         if tree is None or marks is None:
-            return False
+            return None
         rows = [row.partition("\t") for row in tree.split("\0") if row]
         blobs = {path for mode, _, path in rows if mode.split()[1] == "blob"}
         seen = {row[2:] for row in marks.split("\0") if row.startswith("H ")}
-        if not blobs.intersection(seen).issuperset(some):
-            return False
-    return True
+        missing |= set(some) - (blobs & seen)
+    return missing
 
 
 def _default_tip(root: Path) -> str | None:

@@ -43,22 +43,22 @@ def root(tmp_path: Path) -> Path:
 
 def test_a_clean_checkout_has_its_commit(root: Path) -> None:
     commit = _git(root, "rev-parse", "HEAD")
-    assert read_checkout(root) == Checkout(commit=commit, dirty=False)
+    assert read_checkout(root) == Checkout(commit=commit)
 
 
 def test_no_repository_and_no_commit_are_dirty(tmp_path: Path) -> None:
-    assert read_checkout(tmp_path) == Checkout(commit=None, dirty=True)
+    assert read_checkout(tmp_path) == Checkout(commit=None)
     _git(tmp_path, "init", "--quiet")
-    assert read_checkout(tmp_path) == Checkout(commit=None, dirty=True)
+    assert read_checkout(tmp_path) == Checkout(commit=None)
 
 
 def test_a_folder_that_is_not_there_is_dirty(tmp_path: Path) -> None:
-    assert read_checkout(tmp_path / "nowhere") == Checkout(commit=None, dirty=True)
+    assert read_checkout(tmp_path / "nowhere") == Checkout(commit=None)
 
 
 def test_without_git_nothing_is_known(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert read_checkout(root) == Checkout(commit=None, dirty=True)
+    assert read_checkout(root) == Checkout(commit=None)
 
 
 @pytest.mark.parametrize("how", ["changed", "staged", "removed", "new", "new folder", "ignored"])
@@ -77,7 +77,14 @@ def test_a_spec_that_differs_from_the_commit_is_dirty(root: Path, how: str) -> N
         spec.write_text("kind: Other\n")
     if how == "staged":
         _git(root, "add", ".")
-    assert read_checkout(root).dirty
+    differences = {
+        "removed": "`specs/workspace.yaml` was deleted",
+        "new": "`specs/new.yaml` is not in git",
+        "new folder": "`specs/more/new.yaml` is not in git",
+        "ignored": "`specs/secret.yaml` is ignored by git",
+    }
+    said = differences.get(how, "`specs/workspace.yaml` differs from the commit")
+    assert read_checkout(root).differences == (said,)
 
 
 def test_the_lock_and_what_lies_elsewhere_are_no_difference(root: Path) -> None:
@@ -99,7 +106,7 @@ def test_a_project_in_a_folder_of_its_repository_sees_only_its_own_specs(root: P
     (inner / "specs" / "tuneops.local.lock.json").write_text("{}")
     assert not read_checkout(inner).dirty
     (inner / "specs" / "new.yaml").write_text("")
-    assert read_checkout(inner).dirty
+    assert read_checkout(inner).differences == ("`specs/new.yaml` is not in git",)
 
 
 @pytest.fixture
