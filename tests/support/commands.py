@@ -23,7 +23,7 @@ from unittest import mock
 import httpx
 
 from tests.support.builders import NOON
-from tuneops.cli import main, services
+from tuneops.cli import main, project, services
 from tuneops.emulator.application import Emulator, Settings
 from tuneops.engine import execute
 from tuneops.http.waiting import Waiting
@@ -291,6 +291,7 @@ class Desk:
 
     def run(self, folder: Path, *words: str, fuse: Fuse | None = None, **env: str) -> Done:
         """Run one command; -9 when its fuse killed it."""
+        project.digest_once.cache_clear()
         out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
         heard = (contextlib.redirect_stdout(out), contextlib.redirect_stderr(err))
         with self._around(fuse, env), heard[0], heard[1]:

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuneops.cli.options import Options
 from tuneops.core.desired import DatasetRef, Declaration
 from tuneops.core.recipe import Dataset, Evidence
-from tuneops.datasets.digest import digest
+from tuneops.datasets.digest import Digest, digest
 from tuneops.diagnostics import Diagnostic, has_errors, sort_key
 from tuneops.engine.ports import StoredObject
 from tuneops.errors import DiskError, InputError
@@ -74,16 +75,43 @@ class Project:
         return self.root / location
 
     def read_file(self, location: str) -> StoredObject | None:
-        """Digest a dataset of the project; None when it is not there."""
+        """Digest a dataset of the project, once as long as its file shows no change; or None.
+
+        For decisions only: the check just before a create is `read_again`.
+        """
         path = self.file(location)
         if not path.is_file():
             return None
-        with path.open("rb") as stream:
-            found = digest(stream)
-        return StoredObject(
-            dataset=Dataset(uri=location, size=found.size, crc32c=found.crc32c),
-            evidence=Evidence(md5=found.md5, sha256=found.sha256, examples=found.lines),
-        )
+        seen = path.stat()
+        stamps = seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
+        return _stored(location, digest_once(path, stamps))
+
+    def read_again(self, location: str) -> StoredObject | None:
+        """Digest a dataset of the project as it is now, whatever was read before; or None."""
+        path = self.file(location)
+        return _stored(location, _digest(path)) if path.is_file() else None
+
+
+def _digest(path: Path) -> Digest:
+    with path.open("rb") as stream:
+        return digest(stream)
+
+
+@cache
+def digest_once(path: Path, _stamps: tuple[int, ...]) -> Digest:
+    """A file's digest as long as this process lives and nobody writes to the file.
+
+    A write that leaves all stamps as they were, within one tick of the system's clock, is seen by
+    the check before the create.
+    """
+    return _digest(path)
+
+
+def _stored(location: str, found: Digest) -> StoredObject:
+    return StoredObject(
+        dataset=Dataset(uri=location, size=found.size, crc32c=found.crc32c),
+        evidence=Evidence(md5=found.md5, sha256=found.sha256, examples=found.lines),
+    )
 
 
 def open_project(

@@ -121,7 +121,7 @@ def connect(
             objects=objects,
             claims=service.guard.claims,
             memory=_Memory(journal, locks),
-            read_file=project.read_file,
+            read_file=project.read_again,
             file=project.file,
             progress=lambda text: watch(Event(address="", event=text)),
             sleep=service.clock.sleep,

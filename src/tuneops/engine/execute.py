@@ -64,6 +64,7 @@ class Hands:
     claims: ClaimStore
     memory: Memory
     read_file: ReadFile
+    """Read it now: what was known of a file before is not believed before a create."""
     file: Callable[[str], Path]
     """Where a dataset of the project lies on disk."""
     progress: Callable[[str], None]
