@@ -6,13 +6,19 @@ import json
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import bare, program, tuneops
 from tests.cli.test_golden import compare_runs
+from tests.e2e.conftest import CHAIN
 from tests.support.dataset_cases import GOOD, MODEL, PAIR, USER, file, turn
+from tuneops.cli import main, project
+from tuneops.cli.options import Options
+from tuneops.cli.project import open_project
+from tuneops.datasets.digest import Digest
 
 CHAT = {
     "messages": [
@@ -218,6 +224,84 @@ def test_validate_reads_objects_where_it_is_asked_to(chain: Path) -> None:
     assert tuneops(chain, "validate").code == 0
 
 
+def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    read: list[str] = []
+
+    def counted(path: Path) -> Digest:
+        read.append(path.name)
+        return whole(path)
+
+    whole = project._digest
+    monkeypatch.setattr(project, "_digest", counted)
+    project.digest_once.cache_clear()
+    return read
+
+
+def stages(count: int, file: str) -> str:
+    each = [f"    - name: s{n}\n      supervisedTuningSpec: {{trainingDatasetUri: {file}}}\n"
+            for n in range(count)]  # fmt: skip
+    return CHAIN.partition("    - name:")[0] + "".join(each)
+
+
+def test_a_file_of_many_stages_is_read_once_and_again_before_a_create(
+    chain: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (chain / "specs/bot.yaml").write_text(stages(50, "one.jsonl"))
+    read = count_reads(monkeypatch)
+    for words in (["plan"], ["plan"], ["status"]):
+        assert main.run(["-C", str(chain), *words]) == 0
+    assert read == ["one.jsonl"], "whatever is decided in one process, nobody wrote to it"
+    assert main.run(["-C", str(chain), "apply"]) == 0
+    assert "bot/s0" in capsys.readouterr().out
+    assert read == ["one.jsonl"] * 2, "once more before the upload, though nothing has changed"
+
+
+def test_a_file_that_is_written_to_is_read_again(
+    chain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = count_reads(monkeypatch)
+    opened = open_project(Options(directory=chain))
+    file = chain / "specs/one.jsonl"
+    before, stamps = opened.read_file("specs/one.jsonl"), file.stat()
+    time.sleep(0.02)  # a tick of the system's clock
+    file.write_text(file.read_text().replace("one", "two"))
+    os.utime(file, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
+    after = opened.read_file("specs/one.jsonl")
+    assert before and after and before.dataset.size == after.dataset.size
+    assert not before.dataset.same_bytes(after.dataset), "whose size and time were put back"
+    assert opened.read_file("specs/none.jsonl") is opened.read_again("specs/none.jsonl") is None
+    monkeypatch.setattr(Path, "stat", lambda *_, **__: stamps)
+    file.write_text(file.read_text().replace("two", "six"))
+    assert opened.read_again("specs/one.jsonl") != after
+    assert len(read) == 3
+
+
+def test_names_of_what_is_no_dataset(sample: Path, folder: Path) -> None:
+    (folder / "empty.jsonl").touch()
+    for name in ("train.jsonl", "empty.jsonl"):
+        (sample / name).write_bytes((folder / name).read_bytes())
+    compare_runs(
+        "data-names",
+        sample,
+        "data check gs://b",
+        "data check gs://",
+        "data check gs://tuneops-local/*.jsonl",
+        "data check https://example.org/train.jsonl",
+        "data check s3://bucket/train.jsonl --kind supervised",
+        "data check -",
+        "data check empty.jsonl",
+        "data check train.jsonl --validation train.jsonl",
+        "data check train.jsonl gs://b gs://acme-ml/a.jsonl gs://acme-ml/b.jsonl --env prod",
+        "data check train.jsonl gs://b -f json",
+        "data stats gs://b/",
+        "data diff train.jsonl gs://b",
+        "data convert gs://b",
+        "data convert -",
+    )
+    outside = tuneops(folder, "data", "check", "gs://acme-tuning/a.jsonl")
+    assert outside.code == 65 and "read with the login of an environment" in outside.err
+
+
 def with_images(path: Path, images: int) -> Path:
     """A dataset of twelve examples, some of which show an image."""
     shown = [
@@ -252,4 +336,4 @@ def test_of_an_object_that_was_not_read_a_plan_says_nothing(chain: Path) -> None
 @pytest.mark.parametrize("name", ["", ".", "/", "gs://bucket/", "gs://bucket/."])
 def test_what_has_no_name_cannot_be_converted(chain: Path, name: str) -> None:
     refused = tuneops(chain, "data", "convert", name)
-    assert refused.code in (1, 65) and "error[internal]" not in refused.err
+    assert refused.code == 65 and "error[internal]" not in refused.err

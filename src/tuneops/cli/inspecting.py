@@ -2,10 +2,11 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tuneops.cli.options import Options
-from tuneops.cli.project import open_project
+from tuneops.cli.project import Project, open_project
 from tuneops.core.recipe import Method
 from tuneops.datasets.checks import Checked, check_validation, judge
 from tuneops.datasets.conversion import Conversion
@@ -15,7 +16,7 @@ from tuneops.datasets.files import blocks, open_file, scan_file
 from tuneops.datasets.limits import ANY, Limits, limits_of
 from tuneops.datasets.scan import Scan
 from tuneops.diagnostics import Diagnostic, SourceRef, has_errors, sort_key
-from tuneops.errors import InputError
+from tuneops.errors import InputError, NoCredentials, ProviderError, TuneopsError
 from tuneops.render.data import (
     checked_json,
     checked_lines,
@@ -30,6 +31,10 @@ from tuneops.store.files import write_blocks
 
 _HEAD = 1 << 20
 _BUCKET = "gs://"
+_NO_OBJECT = "names no object; a dataset is a file or `gs://bucket/object.jsonl`"
+_NO_PATTERN = "the names of objects are taken letter by letter: name each one"
+_NO_PIPE = "what comes through a pipe cannot be read twice: write it to a file first"
+_NO_ADDRESS = "download it, or copy it into a bucket, and name that"
 
 
 def check_files(
@@ -44,13 +49,18 @@ def check_files(
     limits = _limits(chosen, model)
     every: list[tuple[str, Method, Checked]] = []
     findings: list[Diagnostic] = []
+    fault: TuneopsError | None = None
     named = [*files, *([validation] if validation else [])]
     for name in dict.fromkeys(named):
         try:
             method = _method(chosen, name, kind)
             checked = judge(_scanned(chosen, name, Scan(method=method, limits=limits)), name)
-        except InputError as fault:
-            findings += fault.findings
+        except InputError as bad:
+            findings += bad.findings
+            continue
+        except (ProviderError, NoCredentials) as trouble:
+            fault = trouble
+            findings.append(trouble.as_diagnostic())
             continue
         every.append((name, method, checked))
         findings += checked.findings
@@ -58,8 +68,10 @@ def check_files(
     for name, _, trained in every:
         if held is not None and name != held.path:
             findings += check_validation(trained, held, limits)
-    found = tuple(sorted(findings, key=sort_key))
-    code = 65 if has_errors(found) else 0
+    if validation is not None and validation in files:
+        findings.append(_same(validation))
+    found = tuple(sorted(dict.fromkeys(findings), key=sort_key))
+    code = fault.exit_code if fault else 65 if has_errors(found) else 0
     if chosen.machine:
         chosen.console.answer_json(
             {
@@ -166,6 +178,15 @@ def _more(run: Conversion, more: int) -> Diagnostic:
     )
 
 
+def _same(name: str) -> Diagnostic:
+    return _finding(
+        name,
+        "the file is checked on the data that it is trained on",
+        code="same-dataset",
+        help_="name another file with `--validation`",
+    )
+
+
 def _limits(chosen: Options, model: str | None) -> Limits:
     if model is None:
         return ANY
@@ -200,6 +221,7 @@ def _method(chosen: Options, name: str, kind: str | None) -> Method:
 
 def _scanned(chosen: Options, name: str, scan: Scan) -> Scan:
     if not name.startswith(_BUCKET):
+        _refuse_address(name)
         return scan_file(Path(name), name=name, scan=scan)
     with _opened(chosen, name) as found:
         scan.read(found)
@@ -208,21 +230,47 @@ def _scanned(chosen: Options, name: str, scan: Scan) -> Scan:
 
 @contextlib.contextmanager
 def _opened(chosen: Options, name: str) -> Iterator[Iterator[bytes]]:
-    """The bytes of a file, or of an object of the project's environment, read by ranges at once."""
+    """The bytes of a file, or of an object of the project's environment, read by ranges at once.
+
+    InputError, before anything is sent, for a name that nothing can have.
+    """
     if not name.startswith(_BUCKET):
-        with open_file(Path(name)) as stream:
+        _refuse_address(name)
+        with open_file(Path(name), name) as stream:
             yield blocks(stream)
         return
     from tuneops.cli.services import join_store
+    from tuneops.gcs.names import ObjectName
 
-    with join_store(open_project(chosen)) as store:
+    if ObjectName.parse(name) is None:
+        raise InputError((_finding(name, f"`{name[:80]}` {_NO_OBJECT}", code="bad-dataset"),))
+    with join_store(_project_of(chosen, name)) as store:
         stored = store.describe(name)
         if stored is None:
-            raise InputError(
-                (_finding(name, f"dataset `{name}` does not exist", code="dataset-missing"),)
-            )
+            message = f"dataset `{name}` does not exist"
+            help_ = _NO_PATTERN if set("*?[") & set(name) else None
+            raise InputError((_finding(name, message, code="dataset-missing", help_=help_),))
         with store.read(stored) as found:
             yield found
+
+
+def _project_of(chosen: Options, name: str) -> Project:
+    """The project whose environment's login reads an object."""
+    try:
+        return open_project(chosen)
+    except InputError as fault:
+        if fault.findings[0].code != "no-project":
+            raise
+        note = f"`{name[:80]}` is read with the login of an environment, which a project declares"
+        raise InputError((replace(fault.findings[0], notes=(note,)),)) from fault
+
+
+def _refuse_address(name: str) -> None:
+    """Say what to do about what looks like data and is no file."""
+    help_ = _NO_PIPE if name == "-" else _NO_ADDRESS if "://" in name else None
+    if help_ is not None and not Path(name).exists():
+        message = f"a dataset is a file or `gs://bucket/object.jsonl`, not `{name[:80]}`"
+        raise InputError((_finding(name, message, code="bad-dataset", help_=help_),))
 
 
 def _refused(name: str, message: str, help_: str) -> InputError:
