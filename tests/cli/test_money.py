@@ -133,6 +133,28 @@ def test_a_job_of_another_location_takes_a_slot(chain: Path) -> None:
     assert workspace.read_text() == text
 
 
+def test_a_month_of_the_workspace_is_that_of_all_its_environments(chain: Path) -> None:
+    cost = tuneops(chain, "plan", "-fjson").document["summary"]["cost"]["high"]
+    far = "    far: {provider: emulator, project: demo-project, location: europe-west4"
+    declare(chain, f"{far}}}\n")
+    assert tuneops(chain, "apply", "--wait").code == 0
+    declare(chain, f"  budget: {{perMonth: {cost * 1.5:.9f}}}\n")
+    over = tuneops(chain, "plan", "--env", "far")
+    assert over.code == 4 and "of it is spent or reserved already" in over.err
+    assert tuneops(chain, "apply", "--env", "far").code == 4
+    lock = chain / LOCK
+    whole = lock.read_text()
+    lock.write_text(whole[:100])
+    damaged = tuneops(chain, "plan", "--env", "far")
+    assert damaged.code == 4 and f"`{LOCK}` cannot be read" in damaged.err
+    lock.write_text(whole)
+    workspace = chain / "specs/workspace.yaml"
+    text = workspace.read_text().partition("  budget:")[0]
+    own = f"{far}, budget: {{perMonth: {cost * 1.5:.9f}}}}}"
+    workspace.write_text(text.replace(f"{far}}}", own))
+    assert tuneops(chain, "apply", "--env", "far", "--wait").code == 0
+
+
 def test_models_prints_the_table_and_what_a_workspace_says_of_it(chain: Path) -> None:
     plain = {model["id"]: model for model in tuneops(chain, "models", "-fjson").document["models"]}
     assert plain["gemini-2.5-flash"]["facts"]["prices"]["value"]["supervised"] == 5

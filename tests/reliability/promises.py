@@ -266,13 +266,19 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "Everything has bounds: input, nesting, pages, time, and money where a budget is declared.",
-        "Limits at each reader; a ceiling is checked before the first create.",
-        "Without a declared budget the plan is the bound.",
+        "Limits at each reader; a ceiling is checked before the first create, and once more before "
+        "each: by the list, and by what other runs have reserved in the claim store.",
+        "Without a declared budget the plan is the bound. A month counts what can be seen: the "
+        "locks of other environments as this checkout has them, and the jobs of this project and "
+        "location. Runs that share no claim store can pass one ceiling in the same moment. An "
+        "estimate can be too low; the bill is what counts then, and nothing more is bought.",
         (
             "test_spec_parse::test_large_files_and_texts_are_refused",
             "test_vertex_reads::test_tokens_without_end_are_no_list",
             "test_vertex_reads::test_no_wish_is_followed_past_the_limits",
             "test_rules::test_a_ceiling_counts_the_whole_plan_and_its_last_cent",
+            "test_one_ceiling::test_every_schedule_of_runs_under_one_ceiling",
+            ("test_one_ceiling::test_a_run_in_the_middle_of_another_never_makes_them_buy_twice"),
         ),
     ),
     Promise(

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 from tuneops.cli.checking import tokens_of
 from tuneops.cli.project import Project
-from tuneops.core.desired import Declaration
+from tuneops.core.desired import Declaration, Target
 from tuneops.core.lock import Lock
 from tuneops.core.plan import Plan
-from tuneops.core.rules import MAX_COST, Ceiling
+from tuneops.core.rules import MAX_COST, PER_MONTH, Ceiling
 from tuneops.core.view import View
 from tuneops.costs.amounts import Cost
 from tuneops.costs.estimates import Estimator, Knowledge
 from tuneops.costs.history import Bytes, History, bytes_of, epochs_run
 from tuneops.engine.reconcile import Report
+from tuneops.errors import InputError
+from tuneops.store import files
+from tuneops.store.lockfile import lock_path, parse
 
 if TYPE_CHECKING:
     from tuneops.costs.amounts import Tokens
@@ -40,7 +43,31 @@ def knowledge(project: Project, plan: Plan, view: View) -> Knowledge:
             tokens = tokens_of(project, job.training.file, how)
             if tokens is not None:
                 counted[bytes_of(data, how)] = tokens
-    return Knowledge(table=project.resolution.models, counted=counted)
+    beside, unread = _beside(project, view.graph.target) if plan.buys else ((), ())
+    return Knowledge(table=project.resolution.models, counted=counted, beside=beside, unread=unread)
+
+
+def _beside(project: Project, target: Target) -> tuple[tuple[Lock, ...], tuple[str, ...]]:
+    """The locks of the workspace's other environments, where a ceiling counts what they spend.
+
+    As they lie in this checkout. Those of emulators count for emulators, and for nothing else.
+    """
+    if not any(ceiling.wide for ceiling in target.rules.ceilings if ceiling.name == PER_MONTH):
+        return (), ()
+    beside, unread = [], []
+    own = lock_path(project.root, target.environment)
+    for path in sorted(own.parent.glob("tuneops.*.lock.json")):
+        if path == own:
+            continue
+        shown = path.relative_to(project.root).as_posix()
+        try:
+            lock = parse(files.read(path) or b"", shown)
+        except (InputError, files.NotARegularFileError):
+            unread.append(f"`{shown}` cannot be read")
+            continue
+        if lock.target == target.provider:
+            beside.append(lock)
+    return tuple(beside), tuple(unread)
 
 
 def _unbilled(lock: Lock) -> Container[Bytes]:

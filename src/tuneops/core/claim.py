@@ -2,11 +2,26 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
 from tuneops.core.recipe import SPELLING
 
 Phase = Literal["intent", "issued", "bound", "void"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """What one run is about to buy under a ceiling that others buy under as well."""
+
+    __pydantic_config__ = SPELLING
+    key: str
+    owner: str
+    lineage: str
+    mark: str
+    cost: Decimal
+    """In US dollars, the higher end of its estimate."""
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +45,5 @@ class Claim:
     """How often in a row the quota said no."""
     not_before: datetime | None = None
     """Of a `void` claim: when the create may be tried again, by the service's clock."""
+    reserved: tuple[Reservation, ...] | None = None
+    """Of the record that all runs under one ceiling share (`core.purse`), and of no other."""

@@ -10,6 +10,7 @@ from typing import Literal
 from tuneops.core.claim import Claim
 from tuneops.core.desired import Pinned
 from tuneops.core.lock import Creation
+from tuneops.core.purse import Purse
 from tuneops.core.request import JobRequest
 
 INTENT_AGE = timedelta(seconds=60)
@@ -32,6 +33,8 @@ class Order:
     at: datetime
     """The service's clock at the complete list that this order was decided on."""
     settle: timedelta
+    purse: Purse | None = None
+    """Where it is bought under a ceiling that other runs buy under as well."""
 
 
 # --- effects -------------------------------------------------------------------------------------
@@ -177,6 +180,7 @@ Why = Literal[
     "claim-damaged",
     "not-known-here",
     "quota",
+    "over-budget",
 ]
 
 

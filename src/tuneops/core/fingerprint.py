@@ -57,6 +57,11 @@ def creation_key(*, owner: str, project: str, location: str, lineage: str, attem
     return "k" + _hash("creation", parts)[:26]
 
 
+def purse_key(workspace: str) -> str:
+    """Name the one record in which all runs of a workspace say what they are about to buy."""
+    return "p" + _hash("purse", {"workspace": workspace})[:26]
+
+
 def decimal_text(number: Decimal) -> str:
     """Write a number so that equal numbers have equal texts: no exponent, no trailing zeros."""
     text = format(number, "f")

@@ -22,12 +22,13 @@ Differences from the protocol that was modelled first, on purpose:
   random pause before the create, which only makes them rarer.
 """
 
+import contextlib
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tuneops.core.claim import Claim
+from tuneops.core.claim import Claim, Reservation
 from tuneops.core.creation import (
     INTENT_AGE,
     CheckData,
@@ -56,6 +57,7 @@ from tuneops.core.ledger import updated
 from tuneops.core.lock import Creation
 from tuneops.core.match import shows
 from tuneops.core.observed import ObservedJob
+from tuneops.core.purse import Purse, standing
 from tuneops.errors import ClaimDamaged, TuneopsError, Unavailable
 
 LOOKS = (2, 5, 10, 20, 30)
@@ -67,6 +69,9 @@ seconds apart, none of which shows its job."""
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 """How long a create waits after the quota's first no, and at most; twice as long after each."""
+
+RIVALS = 3
+"""How often a create looks again because another run reserved money meanwhile."""
 
 Steps = Generator[Effect, Any, Outcome]
 
@@ -116,10 +121,9 @@ def _prepare(order: Order) -> Generator[Effect, Any, _Issued | Outcome]:
     won = yield from _claim(order)
     if not isinstance(won, _Won):
         return won
-    at, jobs = yield ListJobs()
-    there = _there(order, won.claim.marks, jobs)
-    if there is not None:
-        return (yield from _found(won, there))
+    at = yield from _look_once_more(order, won)
+    if not isinstance(at, datetime):
+        return at
     yield ProveMemory(order.address)
     intent = replace(order.creation, asked=at)
     yield Remember(order.address, order.key, intent)
@@ -133,6 +137,51 @@ def _prepare(order: Order) -> Generator[Effect, Any, _Issued | Outcome]:
         yield Forget(order.address, order.key)
         return Contended(f"another run took the claim of `{order.address}` at the last moment")
     return _Issued(issued, fence, intent)
+
+
+def _look_once_more(order: Order, won: _Won) -> Generator[Effect, Any, datetime | Outcome]:
+    """Read the list just before the create, and reserve its price where ceilings are shared.
+
+    What others reserved is read before the list and replaced after it: a run that reserved in
+    between makes this one look again.
+    """
+    for _ in range(RIVALS):
+        found = (yield ReadClaim(order.purse.key)) if order.purse else None
+        at: datetime
+        at, jobs = yield ListJobs()
+        there = _there(order, won.claim.marks, jobs)
+        if there is not None:
+            return (yield from _found(won, there))
+        if order.purse is None:
+            return at
+        held = standing(found[0] if found else None, at, order.settle + INTENT_AGE)
+        if words := order.purse.refusal(at, jobs, held):
+            return Held("over-budget", words)
+        record = _with_share(order, order.purse, held, at)
+        if (yield from _swap(record, found[1] if found else None)) is not None:
+            return at
+    return Contended(f"other runs buy under the ceiling of `{order.address}` just now")
+
+
+def _with_share(order: Order, purse: Purse, held: tuple[Reservation, ...], at: datetime) -> Claim:
+    mine = Reservation(
+        key=order.key,
+        owner=order.owner,
+        lineage=order.creation.lineage,
+        mark=order.creation.mark,
+        cost=purse.cost,
+        at=at,
+    )
+    others = tuple(one for one in held if one.key != order.key)
+    return Claim(
+        key=purse.key,
+        phase="intent",
+        epoch=1,
+        marks=(),
+        runner=order.runner,
+        at=at,
+        reserved=(*others, mine),
+    )
 
 
 def _claim(order: Order) -> Generator[Effect, Any, _Won | Outcome]:
@@ -249,7 +298,20 @@ def _refused(order: Order, issued: _Issued, answer: Refusal) -> Steps:
         pause = min(FIRST_PAUSE * 2 ** min(refusals - 1, 10), LONGEST_PAUSE)
         void = replace(void, refusals=refusals, not_before=issued.claim.at + pause)
     disk = yield from _tried(Forget(order.address, order.key))
-    return replace(answer, troubles=disk + (yield from _recorded(void, issued.generation)))
+    written = yield from _recorded(void, issued.generation)
+    yield from _give_back(order)
+    return replace(answer, troubles=disk + written)
+
+
+def _give_back(order: Order) -> Generator[Effect, Any, None]:
+    """Take back the reservation of a create that came to nothing; else it lapses by itself."""
+    if order.purse is None:
+        return
+    with contextlib.suppress(TuneopsError):
+        found: tuple[Claim, str] | None = yield ReadClaim(order.purse.key)
+        if found is not None:
+            held = tuple(x for x in found[0].reserved or () if x.mark != order.creation.mark)
+            yield SwapClaim(replace(found[0], reserved=held), found[1])
 
 
 def _look_for(order: Order, issued: _Issued, message: str) -> Steps:

@@ -26,6 +26,9 @@ class Ceiling:
     name: str
     most: Decimal
     where: SourceRef | None = None
+    wide: bool = False
+    """Whether it counts what every environment of the workspace has bought: that is where it is
+    declared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

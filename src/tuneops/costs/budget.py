@@ -4,18 +4,16 @@ A job is reserved at the higher end of its estimate from before it is asked for 
 known. Nothing of a plan is bought while the whole of it would go past a ceiling.
 """
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-from tuneops.core.lock import Creation
 from tuneops.core.plan import Change
-from tuneops.core.rules import MAX_COST, PER_CHAIN, PER_MONTH, Ceiling
+from tuneops.core.rules import MAX_COST, PER_CHAIN, PER_MONTH, Ceiling, Rules
 from tuneops.core.view import View
 from tuneops.costs.amounts import NOTHING, Cost, dollars, spell
 from tuneops.costs.estimates import Estimate, Estimator
 from tuneops.costs.policy import Bar
-from tuneops.diagnostics import Diagnostic
+from tuneops.costs.spending import Entry, Wanted, bought_beside, bought_here, in_month, unlocked
+from tuneops.diagnostics import Diagnostic, Severity
 
 OVER = "over budget"
 
@@ -26,7 +24,7 @@ def over_budget(
     """What the ceilings say to some paid lines. `bought` are creation keys of this run."""
     rules = view.graph.target.rules
     every = tuple(change.address for change in lines)
-    sent = _entries(view, lines, lambda key, _: key in bought)
+    sent = entries(view, lines, lambda key, _: key in bought)
     for limit in rules.creates:
         if lines and len(lines) + len(sent) > limit.most:
             yield every, "too many jobs", _too_many(len(lines) + len(sent), limit)
@@ -39,22 +37,21 @@ def over_budget(
             if address not in known:
                 yield (address,), "cost not known", _unknown(address, estimates[address], view)
     planned = Cost.sum(known.values())
-    unknown: set[str] = set()
+    before: dict[str, Entry] = {}
     for ceiling in rules.ceilings:
         if ceiling.name == PER_CHAIN:
             yield from _chains(ceiling, known, lines, view, estimator)
             continue
         month = ceiling.name == PER_MONTH
         what = "with this plan the month costs" if month else "this plan costs"
-        entries = _of_month(view, lines) if month else sent
-        before = _sum(entries, estimator)
-        if not rules.unestimated:
-            unknown.update(_unpriced(entries, estimator))
-        total = before + planned
-        if total.high > ceiling.most and planned.high > 0:
-            yield every, OVER, _over(ceiling, what, total, before)
-    for address in sorted(unknown):
-        yield every, "cost not known", _unknown_before(address, view)
+        counted = of_month(view, lines, estimator, ceiling) if month else sent
+        if month and ceiling.wide:
+            yield from _unread(every, estimator, rules)
+        before.update({one.address: one for one in counted})
+        spent = total(counted, estimator)
+        if (spent + planned).high > ceiling.most and planned.high > 0:
+            yield every, OVER, _over(ceiling, what, spent + planned, spent)
+    yield from _unpriced(every, before.values(), view, estimator)
 
 
 def _chains(
@@ -67,62 +64,85 @@ def _chains(
     """A chain as the specs have it now: what is planned of it, and what it has cost already."""
     chains: dict[str, list[str]] = {}
     for change in lines:
-        chains.setdefault(change.address.partition("/")[0], []).append(change.address)
+        chains.setdefault(chain_of(change.address), []).append(change.address)
     for chain, addresses in chains.items():
-        wanted = {job.lineage for job in view.graph.jobs if job.address.name == chain}
-        entries = _entries(view, lines, partial(_made_for, wanted))
-        if not view.graph.target.rules.unestimated:
-            for address in sorted(set(_unpriced(entries, estimator))):
-                yield tuple(addresses), "cost not known", _unknown_before(address, view)
-        before = _sum(entries, estimator)
-        total = before + Cost.sum(known.get(address, NOTHING) for address in addresses)
-        if total.high > ceiling.most:
-            yield tuple(addresses), OVER, _over(ceiling, f"`{chain}` costs", total, before)
+        counted = of_chain(view, lines, estimator, chain)
+        yield from _unpriced(tuple(addresses), counted, view, estimator)
+        spent = total(counted, estimator)
+        whole = spent + Cost.sum(known.get(address, NOTHING) for address in addresses)
+        if whole.high > ceiling.most:
+            yield tuple(addresses), OVER, _over(ceiling, f"`{chain}` costs", whole, spent)
 
 
-def _made_for(lineages: Container[str], _: str, creation: Creation) -> bool:
-    return creation.lineage in lineages
+def chain_of(address: str) -> str:
+    """The chain, or the job, that an address is of."""
+    return address.partition("/")[0]
 
 
-Entry = tuple[str, Creation]
-
-
-def _entries(
-    view: View, lines: Sequence[Change], wanted: Callable[[str, Creation], bool]
-) -> list[Entry]:
-    """Creations that were bought here, but for those that are in the plan once more."""
+def entries(view: View, lines: Sequence[Change], wanted: Wanted) -> list[Entry]:
+    """What was bought here, but for what is in the plan once more."""
     again = {change.key for change in lines}
-    return [
-        (address, creation)
-        for address, key, creation in view.ledger.creations()
-        if not creation.adopted and key not in again and wanted(key, creation)
-    ]
+    return bought_here(view, lambda key, creation: key not in again and wanted(key, creation))
 
 
-def _of_month(view: View, lines: Sequence[Change]) -> list[Entry]:
-    """Creations of the calendar month of the service's clock, in UTC; unanswered ones as well."""
-    now = view.observed.at.astimezone(UTC)
-
-    def this_month(_: str, creation: Creation) -> bool:
-        moment = creation.created or creation.asked or now
-        return _month(moment) == _month(now)
-
-    return _entries(view, lines, this_month)
-
-
-def _month(moment: datetime) -> tuple[int, int]:
-    there = moment.astimezone(UTC)
-    return there.year, there.month
+def of_month(
+    view: View, lines: Sequence[Change], estimator: Estimator, ceiling: Ceiling
+) -> list[Entry]:
+    """What a month's ceiling counts: of the service's clock, in UTC; unanswered creates as well."""
+    now = view.observed.at
+    here = entries(view, lines, lambda _, creation: in_month(creation, now))
+    beside = bought_beside(view, estimator.known) if ceiling.wide else ()
+    others = [*beside, *_elsewhere(view, lines, estimator)]
+    counts = (one for one in others if one.own or ceiling.wide)
+    return [*here, *(one for one in counts if in_month(one.creation, now))]
 
 
-def _sum(entries: Sequence[Entry], estimator: Estimator) -> Cost:
-    costs = (estimator.creation(creation, address) for address, creation in entries)
+def of_chain(view: View, lines: Sequence[Change], estimator: Estimator, chain: str) -> list[Entry]:
+    """What was bought of a chain as the specs have it now."""
+    wanted = {job.lineage for job in view.graph.jobs if job.address.name == chain}
+    here = entries(view, lines, lambda _, creation: creation.lineage in wanted)
+    others = (one for one in _elsewhere(view, lines, estimator) if one.own)
+    return [*here, *(one for one in others if one.creation.lineage in wanted)]
+
+
+def _elsewhere(view: View, lines: Sequence[Change], estimator: Estimator) -> Iterator[Entry]:
+    """Jobs that no lock knows, but for those that the plan would make itself."""
+    again = {(change.lineage, change.attempt) for change in lines}
+    for one in unlocked(view, estimator.known):
+        if not (one.own and (one.creation.lineage, one.creation.attempt) in again):
+            yield one
+
+
+def total(counted: Iterable[Entry], estimator: Estimator) -> Cost:
+    """What jobs cost together, as far as that is known."""
+    costs = (estimator.creation(one.creation, one.address) for one in counted)
     return Cost.sum(cost for cost in costs if cost is not None)
 
 
-def _unpriced(entries: Sequence[Entry], estimator: Estimator) -> Iterator[str]:
-    """The addresses of jobs that were bought already, and nobody can say for how much."""
-    return (at for at, creation in entries if estimator.creation(creation, at) is None)
+def _unpriced(
+    every: tuple[str, ...], counted: Iterable[Entry], view: View, estimator: Estimator
+) -> Iterator[Bar]:
+    """Jobs that were bought already, and nobody can say for how much."""
+    allowed = view.graph.target.rules.unestimated
+    missing = {x.address for x in counted if estimator.creation(x.creation, x.address) is None}
+    for address in sorted(missing):
+        yield () if allowed else every, "cost not known", _unknown_before(address, view, allowed)
+
+
+def _unread(every: tuple[str, ...], estimator: Estimator, rules: Rules) -> Iterator[Bar]:
+    """Locks of other environments that say nothing of what was spent, since they are damaged."""
+    for why in estimator.known.unread:
+        yield (
+            () if rules.unestimated else every,
+            "cost not known",
+            Diagnostic(
+                code="cost-unknown",
+                message=f"what another environment has spent is not known: {why}",
+                notes=() if rules.unestimated else ("nothing was bought",),
+                help="mend that lock; or let it pass with `budget: {unestimated: allow}`",
+                severity=Severity.WARNING if rules.unestimated else Severity.ERROR,
+            ),
+        )
 
 
 def _over(ceiling: Ceiling, what: str, total: Cost, before: Cost) -> Diagnostic:
@@ -154,15 +174,24 @@ def _too_many(count: int, limit: Ceiling) -> Diagnostic:
     )
 
 
-def _unknown_before(address: str, view: View) -> Diagnostic:
+def _unknown_before(address: str, view: View, allowed: bool) -> Diagnostic:
     job = view.graph.find_text(address)
+    if allowed:
+        return Diagnostic(
+            code="cost-unknown",
+            message=f"what `{address}` costs is not known; no ceiling counts it",
+            where=job.where if job else None,
+            notes=("the budget says `unestimated: allow`",),
+            help="give the price in `specs/models.yaml`",
+            severity=Severity.WARNING,
+        )
     return Diagnostic(
         code="cost-unknown",
         message=f"nothing more can be bought under a budget: what `{address}` costs is not known",
         where=job.where if job else None,
         notes=(f"a job of `{address}` was bought already", "nothing was bought"),
-        help="wait for its bill, or give the price in `specs/models.yaml`; or let it pass with "
-        "`budget: {unestimated: allow}`",
+        help="wait for its bill if it runs, or give the price in `specs/models.yaml`; or let it "
+        "pass with `budget: {unestimated: allow}`",
     )
 
 

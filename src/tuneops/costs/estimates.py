@@ -4,14 +4,14 @@ What is not known is said, never made up.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
 
 from tuneops.catalog.models import Model, Table, table
-from tuneops.core.lock import Creation
-from tuneops.core.observed import JobState, Observed
+from tuneops.core.lock import Creation, Lock
+from tuneops.core.observed import Observed
 from tuneops.core.plan import Change, Plan
 from tuneops.core.recipe import BaseModel, Method, Pretuned, Recipe
 from tuneops.core.view import View
@@ -42,6 +42,10 @@ class Knowledge:
     table: Table = field(default_factory=table)
     counted: Mapping[Bytes, Tokens] = field(default_factory=dict)
     """Tokens of one pass over datasets whose characters were counted."""
+    beside: tuple[Lock, ...] = ()
+    """The locks of the workspace's other environments, where a ceiling counts them too."""
+    unread: tuple[str, ...] = ()
+    """Why some of those could not be read."""
 
 
 class Estimator:
@@ -49,24 +53,35 @@ class Estimator:
 
     def __init__(self, view: View, knowledge: Knowledge) -> None:
         self._view = view
-        self._known = knowledge
+        self.known = knowledge
+
+    @property
+    def _locks(self) -> tuple[Lock, ...]:
+        return (self._view.ledger, *self.known.beside)
 
     @cached_property
     def _history(self) -> History:
-        return History.of(self._view.ledger)
+        return History.of(*self._locks)
 
     @cached_property
     def _recipes(self) -> Mapping[str, Recipe]:
         """Every recipe that is known, by lineage."""
-        view = self._view
-        known = {creation.lineage: creation.recipe for _, _, creation in view.ledger.creations()}
-        return known | {job.lineage: job.recipe for job in view.graph.jobs}
+        known = {
+            creation.lineage: creation.recipe
+            for lock in self._locks
+            for _, _, creation in lock.creations()
+        }
+        return known | {job.lineage: job.recipe for job in self._view.graph.jobs}
 
     @cached_property
     def _makers(self) -> Mapping[str, Creation]:
-        """The creations of the lock by the versions that they made."""
-        creations = self._view.ledger.creations()
-        return {creation.model: creation for _, _, creation in creations if creation.model}
+        """The creations of the locks by the versions that they made."""
+        return {
+            creation.model: creation
+            for lock in self._locks
+            for _, _, creation in lock.creations()
+            if creation.model
+        }
 
     def plan(self, plan: Plan) -> dict[str, Estimate]:
         """What each paid line costs, by address."""
@@ -109,24 +124,30 @@ class Estimator:
         A job that ended without having counted its tokens may have cost nothing; what is billed of
         one that was cancelled or failed on its way is not documented. None: not known at all.
         """
-        whole = self.recipe(creation.recipe, address)
+        recipe = self._rooted(creation)
         ended = creation.state is not None and creation.state.terminal
-        if not ended:
-            return whole.cost
-        if creation.billable_tokens is None or whole.price is None:
-            return Cost(NOTHING.low, whole.cost.high) if whole.cost else self._unknown(creation)
+        price = self._price(recipe)
+        if not ended or creation.billable_tokens is None or price is None:
+            whole = self.recipe(recipe, address).cost
+            return Cost(NOTHING.low, whole.high) if ended and whole else whole
         low, high = self._epochs_of(creation)
         one_pass = Tokens(creation.billable_tokens, creation.billable_tokens)
-        return one_pass.times(low, high).priced(whole.price)
+        return one_pass.times(low, high).priced(price)
 
-    def _unknown(self, creation: Creation) -> Cost | None:
-        """A failure that has left no trace of any training was not billed for any."""
-        untrained = creation.state is JobState.FAILED and creation.model is None
-        return NOTHING if untrained and creation.billable_tokens is None else None
+    def _price(self, recipe: Recipe) -> Decimal | None:
+        model = self.model(recipe)
+        return model.prices.get(recipe.method.value) if model else None
+
+    def _rooted(self, creation: Creation) -> Recipe:
+        """The recipe of a job; where nobody here knows its parent, by the version it names."""
+        recipe = creation.recipe
+        if creation.source is not None and self.base(recipe) is None:
+            return replace(recipe, source=creation.source)
+        return recipe
 
     def _epochs_of(self, creation: Creation) -> tuple[int, int]:
         """How many epochs an ended job may be billed for."""
-        model = self.model(creation.recipe)
+        model = self.model(self._rooted(creation))
         assert model is not None, "what has a price has a model"
         run, said = epochs_run(creation), creation.recipe.hyper_parameters.epoch_count
         if creation.succeeded and (said or run):
@@ -139,7 +160,7 @@ class Estimator:
     def model(self, recipe: Recipe) -> Model | None:
         """What is known of the base model that a recipe descends from."""
         base = self.base(recipe)
-        return self._known.table.find(base) if base else None
+        return self.known.table.find(base) if base else None
 
     def base(self, recipe: Recipe) -> str | None:
         """The base model that a recipe descends from, as far as specs, lock and jobs tell."""
@@ -177,7 +198,7 @@ class Estimator:
         """
         data, how, chain = recipe.training, recipe.method, address.partition("/")[0]
         before = self._history.tokens(data, how, chain)
-        known = before or self._known.counted.get(bytes_of(data, how))
+        known = before or self.known.counted.get(bytes_of(data, how))
         beside = self._beside.get((chain, how), ())
         return known or (spread(data, *zip(*beside, strict=True)) if beside else None)
 
@@ -187,7 +208,7 @@ class Estimator:
         found: dict[tuple[str, Method], list[tuple[Decimal, Decimal]]] = {}
         for job in self._view.graph.jobs:
             data, how = job.recipe.training, job.recipe.method
-            tokens = self._known.counted.get(bytes_of(data, how))
+            tokens = self.known.counted.get(bytes_of(data, how))
             if tokens is not None and data.size:
                 ends = Decimal(tokens.low) / data.size, Decimal(tokens.high) / data.size
                 found.setdefault((job.address.name, how), []).append(ends)

@@ -37,12 +37,12 @@ class History:
     """Epochs of jobs that left them to the service."""
 
     @staticmethod
-    def of(lock: Lock) -> "History":
-        """Read a lock."""
+    def of(*locks: Lock) -> "History":
+        """Read locks; what the first ones say of the same bytes counts."""
         billed: dict[Bytes, int] = {}
         ratios: dict[tuple[str, Method], list[Decimal]] = {}
         epochs: dict[Bytes, int] = {}
-        for address, _, creation in lock.creations():
+        for address, _, creation in (one for lock in reversed(locks) for one in lock.creations()):
             data = bytes_of(creation.recipe.training, creation.recipe.method)
             tokens = creation.billable_tokens
             if tokens is not None:

@@ -170,6 +170,8 @@ def exit_code(outcome: Outcome) -> int:
             return 7
         case Held(why="quota"):
             return 6
+        case Held(why="over-budget"):
+            return 4
         case Held():
             return 3
         case Contended():

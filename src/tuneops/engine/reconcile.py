@@ -12,7 +12,7 @@ from typing import Protocol
 
 from tuneops.core.creation import Held, Made, Order, Outcome, Refusal, Unknown
 from tuneops.core.desired import DesiredGraph
-from tuneops.core.lock import Cause, Creation, Lock
+from tuneops.core.lock import Cause, Lock
 from tuneops.core.plan import Action, Approval, Change, Plan
 from tuneops.core.planner import make_plan
 from tuneops.core.promotion import note_move, note_moves
@@ -28,12 +28,14 @@ from tuneops.core.steps import (
 )
 from tuneops.core.view import View, ended, look
 from tuneops.costs.estimates import Knowledge
+from tuneops.costs.room import Room, room
 from tuneops.costs.verdicts import Verdict, judge
-from tuneops.engine.deleting import Desk, delete_version, deleted
+from tuneops.engine.deleting import Desk, delete_version
 from tuneops.engine.execute import Hands, create_job, exit_code, troubles
 from tuneops.engine.observe import look_elsewhere, observe, strangers
 from tuneops.engine.point import move_pointer
 from tuneops.engine.ports import ClaimStore, Clock, Disposal, ModelRegistry, TuningService
+from tuneops.engine.recording import Entry, entries
 from tuneops.engine.stopping import cancel_job
 from tuneops.engine.telling import Event, told, transitions
 from tuneops.errors import DiskError, Stale, TuneopsError
@@ -198,7 +200,8 @@ def tick(
     for event in transitions(view.before, view.ledger):
         world.watch(event)
     view = look_elsewhere(view, world.elsewhere) if plan.buys else view
-    verdict = judge(plan, view, world.known(plan, view), bought) if plan.buys else Verdict()
+    known = world.known(plan, view) if plan.buys else Knowledge()
+    verdict = judge(plan, view, known, bought)
     barred = frozenset(plan.desired if terms.only_free else verdict.barred)
     steps = [
         step for step in ready_steps(plan, view, barred=barred) if _permitted(step, terms, refused)
@@ -207,14 +210,15 @@ def tick(
     pointed = note_moves(plan.changes, view.ledger, moving)
     wrote = world.locks.save(pointed)
     outcomes: list[tuple[Change, Outcome | None]] = []
-    entries: list[Entry] = []
+    noted: list[Entry] = []
     cause = replace(terms.cause, plan=terms.cause.plan or plan.digest)
     terms = replace(terms, cause=cause)
+    left = room(plan, view, known, verdict.barred)
     try:
         for step in steps:
-            outcome = _execute(step, view, world, terms)
+            outcome = _execute(step, view, world, terms, left)
             outcomes.append((step.change, outcome))
-            entries += _entries(view.ledger, step, outcome)
+            noted += entries(view.ledger, step, outcome)
             if isinstance(step, MovePointer) and outcome is None:
                 pointed = note_move(pointed, step.change.address, step.move)
             if troubles(outcome):
@@ -223,7 +227,7 @@ def tick(
         with contextlib.suppress(TuneopsError):
             world.locks.save(world.locks.load())
         raise
-    lock = pointed.record(entries)
+    lock = pointed.record(noted)
     try:
         wrote = world.locks.save(lock) or wrote
     except DiskError as fault:
@@ -259,7 +263,9 @@ def place_of(change: Change) -> str:
     return change.place if change.alias else change.key or ""
 
 
-def _execute(step: Step, view: View, world: World, terms: Terms) -> Outcome | None:
+def _execute(
+    step: Step, view: View, world: World, terms: Terms, left: Room | None
+) -> Outcome | None:
     change = step.change
     if isinstance(step, CancelJob):
         refusal = cancel_job(step, view.ledger, world.hands, terms.runner)
@@ -280,6 +286,7 @@ def _execute(step: Step, view: View, world: World, terms: Terms) -> Outcome | No
             world.watch(told(change, done))
         return done
     order = _order(step, view, world, terms)
+    order = replace(order, purse=left.purse(change) if left else None)
     outcome = create_job(order, world.hands)
     world.watch(told(change, outcome))
     return outcome
@@ -302,34 +309,6 @@ def _order(step: CreateJob, view: View, world: World, terms: Terms) -> Order:
         at=view.observed.at,
         settle=terms.settle,
     )
-
-
-Entry = tuple[str, str, Creation | None]
-"""An address, a key, and what the lock is to say of it; None that an intent came to nothing."""
-
-
-def _entries(ledger: Lock, step: Step, outcome: Outcome | None) -> list[Entry]:
-    """What came of a step, for the lock."""
-    if isinstance(step, CancelJob):
-        if outcome is not None and not troubles(outcome):
-            return []
-        return [
-            (address, key, replace(creation, cancel_asked=True))
-            for address, key, creation in ledger.creations()
-            if creation.job == step.change.job
-        ]
-    if isinstance(step, DeleteVersion):
-        return [*deleted(ledger, step)] if outcome is None else []
-    if isinstance(step, MovePointer):
-        return []
-    assert step.change.key is not None, "a create has a key"
-    match outcome:
-        case Made(creation) | Unknown(creation, _):
-            return [(step.change.address, step.change.key, creation)]
-        case Refusal():
-            return [(step.change.address, step.change.key, None)]
-        case _:
-            return []
 
 
 def converge(

@@ -21,6 +21,9 @@ from tuneops.spec.nodes import Mapping, Path, value_place
 from tuneops.spec.scalars import Misfit, shown
 from tuneops.spec.shape import Shape, Text, whole, whole_schema, word
 
+WORKSPACE: Path = ("spec", "budget")
+"""Where a budget is that all environments share."""
+
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?Z?)?")
 _WEEKLY = re.compile(rf"({'|'.join(DAYS)})( ([01]\d|2[0-3]):([0-5]\d))?")
@@ -113,7 +116,7 @@ def rules_of(root: Mapping, declared: tuple[Declared, ...]) -> Rules:
     policies = [(one.policy, (*one.path, "policy")) for one in declared if one.policy]
     return Rules(
         ceilings=tuple(
-            Ceiling(name=name, most=most, where=place((*path, name)))
+            Ceiling(name=name, most=most, where=place((*path, name)), wide=path == WORKSPACE)
             for budget, path in budgets
             for name, most in _amounts(budget)
         ),

@@ -181,11 +181,11 @@ def test_a_job_of_the_lock(changes: dict[str, Any], expected: Cost) -> None:
     assert Estimator(view, known).creation(creation, str(job.address)) == expected
 
 
-def test_a_job_that_failed_before_any_training_was_not_billed() -> None:
+def test_what_a_failed_job_cost_is_never_made_up() -> None:
     job = a_job()
     failed = a_creation(job, state=JobState.FAILED)
     view = a_view(DesiredGraph(a_graph().target, (job,)))
-    assert Estimator(view, Knowledge()).creation(failed, "a") == cost("0")
+    assert Estimator(view, Knowledge()).creation(failed, "a") is None
     cancelled = a_creation(job, state=JobState.CANCELLED)
     assert Estimator(view, Knowledge()).creation(cancelled, "a") is None
 

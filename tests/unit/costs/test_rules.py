@@ -21,16 +21,17 @@ from tests.support.builders import (
     a_target,
     an_observed,
     an_observed_job,
+    shown_fields,
 )
 from tuneops.catalog.models import Row, Table, built_in
-from tuneops.core.desired import DesiredGraph
+from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.lock import Lock
-from tuneops.core.observed import JobState, Observed
-from tuneops.core.plan import Approval, Plan
+from tuneops.core.observed import JobState, Observed, ObservedJob
+from tuneops.core.plan import Action, Approval, Change, Plan, Reason
 from tuneops.core.planner import make_plan
 from tuneops.core.recipe import BaseModel, HyperParameters
 from tuneops.core.rules import MAX_COST, WEEK, Allowed, Ceiling, Freeze, Rules
-from tuneops.core.steps import CreateJob, ready_steps
+from tuneops.core.steps import CreateJob, ready_steps, request
 from tuneops.core.view import View, look
 from tuneops.costs.amounts import Tokens
 from tuneops.costs.estimates import Knowledge
@@ -130,6 +131,106 @@ def test_what_somebody_else_bought_is_not_on_our_bill() -> None:
     theirs = a_creation(other, adopted=True, billable_tokens=9_000_000)
     lock = a_lock(("old", a_key(other), theirs))
     assert not judged(seen(graph, replace(lock, jobs={}, retired=lock.jobs))).denied
+
+
+def known_to(view: View, **known: Any) -> Verdict:
+    """The verdict where the plan's own data has a million tokens, and other data none known."""
+    lines = {change.address for change in make_plan(view).buys}
+    jobs = [job for job in view.graph.jobs if str(job.address) in lines]
+    data = {bytes_of(job.recipe.training, job.recipe.method): MILLION for job in jobs}
+    return judge(make_plan(view), view, Knowledge(counted=data, **known))
+
+
+def bought_as(job: DesiredJob, environment: str = "local", workspace: str = "acme") -> Lock:
+    """A lock that says that a job was bought, billed a million tokens."""
+    lock = a_lock((str(job.address), a_key(job), a_creation(job, billable_tokens=1_000_000)))
+    return replace(lock, environment=environment, workspace=workspace)
+
+
+def test_a_workspaces_month_counts_all_its_environments_and_an_environments_its_own() -> None:
+    other = a_graph(a_declared("other", hyper_parameters=HyperParameters(epoch_count=1))).jobs[0]
+    staging = bought_as(other, "staging")
+    own = ceiling("perMonth", "9")
+    wide = Rules(ceilings=tuple(replace(one, wide=True) for one in own.ceilings))
+    assert not known_to(seen(chain("a", rules=own)), beside=(staging,)).denied
+    verdict = known_to(seen(chain("a", rules=wide)), beside=(staging,))
+    assert codes(verdict) == ["over-budget"]
+    assert "~$5 of it is spent or reserved already" in verdict.findings[0].notes
+    # what both locks have is counted once
+    twice = replace(staging, environment="qa")
+    enough = Rules(
+        ceilings=tuple(replace(one, wide=True, most=Decimal(10)) for one in own.ceilings)
+    )
+    assert not known_to(seen(chain("a", rules=enough)), beside=(staging, twice)).denied
+
+
+def test_a_lock_beside_that_cannot_be_read_is_not_taken_for_nothing() -> None:
+    own = ceiling("perMonth", "9")
+    wide = replace(own, ceilings=tuple(replace(one, wide=True) for one in own.ceilings))
+    verdict = known_to(seen(chain("a", rules=wide)), unread=("`x.lock.json` cannot be read",))
+    assert codes(verdict) == ["cost-unknown"] and set(verdict.barred) == {"bot/a"}
+    loose = replace(wide, unestimated=True)
+    verdict = known_to(seen(chain("a", rules=loose)), unread=("`x.lock.json` cannot be read",))
+    assert codes(verdict) == ["cost-unknown"] and not verdict.barred and not verdict.denied
+
+
+@pytest.mark.parametrize(
+    ("owner", "wide", "counts"),
+    [
+        ("acme--local", False, True),
+        ("acme--staging", False, False),
+        ("acme--staging", True, True),
+        ("acme-two--staging", True, False),
+    ],
+)
+def test_a_job_of_ours_that_no_lock_knows_counts_as_bought(
+    owner: str, wide: bool, counts: bool
+) -> None:
+    rules = ceiling("perMonth", "9")
+    rules = Rules(ceilings=tuple(replace(one, wide=wide) for one in rules.ceilings))
+    graph = chain("a", rules=rules)
+    other = a_graph(a_declared("other", hyper_parameters=HyperParameters(epoch_count=1))).jobs[0]
+    job = a_signed_job(other, owner)
+    assert judged_with(graph, job, other).denied is counts
+    copied = replace(job, fields=replace(job.fields, epoch_count=7))
+    assert not judged_with(graph, copied, other).denied
+    assert not judged_with(graph, replace(job, created=NOON - timedelta(days=40)), other).denied
+
+
+def a_signed_job(job: DesiredJob, owner: str) -> ObservedJob:
+    """A job with all our marks on it, as the service lists it."""
+    creation = a_creation(job, number=None)
+    step = CreateJob(
+        change=Change(address=str(job.address), action=Action.CREATE, reason=Reason.FIRST_RUN),
+        job=job,
+        source=job.recipe.source,  # type: ignore[arg-type]
+    )
+    made = request(step, owner, creation)
+    there = an_observed_job(job, number=77)
+    assert there.ownership is not None
+    ownership = replace(there.ownership, owner=owner, mark=creation.mark)
+    fields = shown_fields(made)
+    return replace(there, ownership=ownership, description=made.description, fields=fields)
+
+
+def judged_with(graph: DesiredGraph, job: ObservedJob, other: DesiredJob) -> Verdict:
+    data = [graph.jobs[0].recipe, other.recipe]
+    known = Knowledge(counted={bytes_of(one.training, one.method): MILLION for one in data})
+    view = seen(graph, observed=an_observed(job))
+    return judge(make_plan(view), view, known)
+
+
+def test_a_failure_without_a_bill_and_an_estimate_is_not_taken_for_free() -> None:
+    old = a_graph(a_declared("old", hyper_parameters=HyperParameters(epoch_count=1))).jobs[0]
+    lock = a_lock(("old", a_key(old), a_creation(old, state=JobState.FAILED)))
+    lock = replace(lock, jobs={}, retired=lock.jobs)
+    rules = ceiling("perMonth", "100")
+    verdict = known_to(seen(chain("a", rules=rules), lock))
+    assert verdict.barred == {"bot/a": "cost not known"}
+    assert "what `old` costs is not known" in verdict.findings[0].message
+    verdict = known_to(seen(chain("a", rules=replace(rules, unestimated=True)), lock))
+    assert not verdict.barred and not verdict.denied
+    assert verdict.findings[0].message == "what `old` costs is not known; no ceiling counts it"
 
 
 def test_a_chain_has_a_ceiling_of_its_own_made_stages_included() -> None:
