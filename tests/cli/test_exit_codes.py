@@ -175,6 +175,9 @@ def test_4_is_an_emulator_that_would_be_emptied_without_a_word(finished: Path) -
 def test_4_is_a_project_whose_specs_have_all_vanished(finished: Path) -> None:
     (finished / "specs/bot.yaml").unlink()
     assert_refused(tuneops(finished, "apply"), 4, "denied")
+    plan = tuneops(finished, "plan")
+    assert plan.code == 4 and "error[denied]: the specs declare no job" in plan.err
+    assert tuneops(finished, "plan", "--allow-empty").code == 0
     assert tuneops(finished, "apply", "--allow-empty").code == 0
 
 

@@ -20,6 +20,7 @@ from tuneops.cli.guard import (
     Guard,
     LateClaims,
     WeakerGuard,
+    archives,
     git_guard,
     refuse_unguarded,
     stores,
@@ -363,6 +364,10 @@ def test_nothing_is_pushed_before_the_first_claim_and_a_refusal_then_stops_it(te
     one = Guard(kind="git", shown="git", claims=late)
     refuse_unguarded(one, "git", emulated=False, allow_weaker=False)
     assert not asked and stores(one) == late.candidates
+    opened = open_project(Options(directory=clone, environments=("prod",)))
+    for witness in archives(opened, opened.declaration.target, one):
+        assert witness.read("k4f1c") is None
+    assert not asked, "a plan that asks whose a job is must not push for it"
     for _ in range(2):
         with pytest.raises(WeakerGuard) as fault:
             late.read("k4f1c")

@@ -1,4 +1,4 @@
-"""Every text file beside this one: what is given above the line, what the plan says below it."""
+"""Every text file beside this one: what is given above the line, what comes of it below it."""
 
 import re
 from pathlib import Path
@@ -13,6 +13,8 @@ def test_the_plan_is_as_the_file_says(path: Path) -> None:
     upper, lower = halves(path)
     assert upper.startswith("# "), "a story begins with a line that says what it is about"
     assert tell(upper) == lower
+    heads = [line.partition(": ")[0] for line in lower.splitlines() if not line.startswith(" ")]
+    assert heads[-3:] == ["apply", "reconcile", "reconcile off the tip"]
 
 
 def test_the_table_of_events_names_stories_that_there_are_each_once() -> None:

@@ -1,4 +1,8 @@
-"""Planner behaviour as text: specs, lock and what is seen above a line, the plan below it.
+"""Behaviour as text: specs, lock and what is seen above a line; below it what comes of that.
+
+That is the plan with its prices, the results that count, and then what `apply` (approved) and an
+unattended `reconcile --once` send (`>`), say and exit with: on the tip of the remote's default
+branch, and off it. All of it is really run; see `columns.py`.
 
 `python -m tests.support.scenario` writes the lower halves again; read the difference.
 
@@ -33,7 +37,6 @@ from typing import Any
 
 from tests.support.builders import (
     NOON,
-    SETTLE,
     a_creation,
     a_declaration,
     a_declared,
@@ -49,6 +52,7 @@ from tests.support.builders import (
     pins_of,
     some_checkpoints,
 )
+from tests.support.columns import Play, columns, looked_at
 from tuneops.core.address import Address
 from tuneops.core.advice import advise
 from tuneops.core.desired import (
@@ -63,7 +67,7 @@ from tuneops.core.labels import policy_words
 from tuneops.core.lock import Creation, Lock, Measured, Pointer
 from tuneops.core.metrics import pin_of
 from tuneops.core.observed import JobState, ModelVersion, Observed, ObservedJob, SeenObject
-from tuneops.core.plan import Action, Change, Way
+from tuneops.core.plan import Action, Change
 from tuneops.core.planner import make_plan
 from tuneops.core.policy import Acceptance, Policy, Removal, Retry, Timeout
 from tuneops.core.recipe import (
@@ -71,17 +75,19 @@ from tuneops.core.recipe import (
     AtStep,
     CheckpointRule,
     Dataset,
+    Evidence,
     HyperParameters,
     WithId,
 )
 from tuneops.core.rules import Ceiling, Freeze, Rules
-from tuneops.core.steps import CancelJob, DeleteVersion, MovePointer, ready_steps
-from tuneops.core.view import look
 from tuneops.costs.amounts import Tokens
 from tuneops.costs.estimates import Knowledge
 from tuneops.costs.history import bytes_of
-from tuneops.costs.verdicts import judge
+from tuneops.costs.verdicts import appraise
 from tuneops.diagnostics import SourceRef
+from tuneops.engine.ports import StoredObject
+from tuneops.render.advice import advice_lines
+from tuneops.render.costs import cost_cell, cost_lines
 
 MILLION = Tokens(1_000_000, 1_000_000)
 LOSS = "eval_total_loss"
@@ -318,6 +324,9 @@ class _Cast:
                 values = zip("123", options["loss"].split("/"), strict=False)
                 on = pin_of(job, LOSS)
                 changes["measured"] = {LOSS: Measured(on=on, values=dict(values))}
+            changes["created"] = NOON - timedelta(hours=2) + timedelta(seconds=int(number))
+            if changes["state"] is JobState.SUCCEEDED:
+                changes["billable_tokens"] = MILLION.low
             creation = a_creation(job, number=int(number), attempt=attempt, **changes)
         address = options.get("at", str(job.address))
         return address, a_key(job, attempt), creation, "retired" in options
@@ -364,7 +373,8 @@ def _input(job: DesiredJob, kind: str) -> SeenObject | None:
 
 
 def _lock(story: Story, cast: _Cast) -> Lock:
-    lock = a_lock(target=cast.specs.target)
+    entries = any(words[0] != "pointer" for words in story.sections.get("lock", []))
+    lock = a_lock(target=cast.specs.target, project_number="123" if entries else None)
     for words in story.sections.get("lock", []):
         if words[0] == "pointer":
             _, alias, place, version, checkpoint = words
@@ -445,8 +455,8 @@ def _short(name: str) -> str:
     return "#" + name.rpartition("/")[2]
 
 
-def _line(change: Change) -> str:
-    words = []
+def _line(change: Change, cost: str) -> str:
+    words = [cost] if cost else []
     if change.attempt > 1:
         words.append(f"attempt {change.attempt}")
     if change.job:
@@ -472,31 +482,46 @@ def _line(change: Change) -> str:
     return "  ".join(parts).rstrip()
 
 
-def _tell(text: str) -> Iterator[str]:
+def _play(text: str) -> Play:
+    """The world that a story's upper half describes."""
     story = _read(text)
     cast = _Cast(story)
     lock = _lock(story, cast)
     cast.specs = _graph(story, "specs", lock)
-    view = look(cast.specs, lock, _seen(story, cast, lock), SETTLE)
+    seen = _seen(story, cast, lock)
+    jobs = (*cast.was.jobs, *cast.specs.jobs)
+    stored: dict[str, StoredObject | None] = {}
+    for uri, dataset in seen.objects.items():
+        stored[uri] = StoredObject(dataset=dataset, evidence=Evidence()) if dataset else None
+    for name, there in seen.inputs.items():
+        uri = seen.jobs[name].fields.training_uri or ""
+        stored[uri] = there and StoredObject(
+            dataset=there.dataset, evidence=there.evidence, created=there.created
+        )
+    counted = {bytes_of(job.recipe.training, job.recipe.method): MILLION for job in jobs}
+    return Play(
+        graph=cast.specs,
+        lock=lock,
+        there=seen,
+        inputs=stored,
+        data={job.recipe.training.uri: job.recipe.training for job in jobs},
+        knowledge=Knowledge(counted=counted),
+    )
+
+
+def _tell(text: str) -> Iterator[str]:
+    play = _play(text)
+    view = looked_at(play)
     plan = make_plan(view)
+    plan = replace(plan, advice=advise(view, plan, make_plan))
+    bill = appraise(plan, view, play.knowledge)
     for change in plan.changes:
-        yield _line(change)
-    for advice in advise(view, plan, make_plan):
-        target = _short(advice.target) if advice.way is Way.ACCEPT_PARENT else advice.target
-        spares = " ".join(advice.spares)
-        yield f"advice: {advice.address} {advice.way.value} {target} spares {spares}"
+        yield _line(change, cost_cell(change, bill))
+        yield from (line.text for line in cost_lines(change, bill))
+    yield from (line.text for line in advice_lines(plan, bill) if line.text)
     for drift in plan.drift:
         yield f"~ {drift.address:<12}  {drift.kind.value}"
-    data = {bytes_of(job.recipe.training, job.recipe.method): MILLION for job in view.graph.jobs}
-    verdict = judge(plan, view, Knowledge(counted=data))
-    for address, why in verdict.barred.items():
-        yield f"not now: {address}: {why}"
-    for step in ready_steps(plan, view, barred=verdict.barred):
-        verbs = {CancelJob: "cancel", MovePointer: "point", DeleteVersion: "delete"}
-        verb = verbs.get(type(step), "create")
-        what = _short(step.change.job or "") if verb == "cancel" else step.change.place
-        yield f"now: {verb} {what}"
-    known = {key: creation for _, key, creation in lock.creations()}
+    known = {key: creation for _, key, creation in play.lock.creations()}
     for address, key, creation in sorted(view.ledger.creations(), key=lambda item: item[:2]):
         if key in known and known[key].policy != creation.policy:
             words = " ".join(policy_words(creation.policy)) or "as ever"
@@ -504,6 +529,7 @@ def _tell(text: str) -> Iterator[str]:
     for address, book in sorted(view.ledger.jobs.items()):
         if book.result is not None and book.result.job is not None:
             yield f"current: {address} {_short(book.result.job)}"
+    yield from columns(play)
 
 
 def cases() -> list[Path]:

@@ -103,6 +103,8 @@ class SimWorld:
         self.claim_writes = 0
         """No generation comes twice, as in each of the stores, even once they were wiped."""
         self.posts = 0
+        self.offset = 0
+        """How far the numbers of jobs begin beyond those that are there."""
         self.lists = 0
         self.marks = 0
         self.cancels: list[str] = []
@@ -220,7 +222,7 @@ class SimWorld:
         if fate is JobState.SUCCEEDED and number not in self.rules.stubborn:
             fate = JobState.UNKNOWN
         shown = ObservedJob(
-            name=f"{PARENT}/tuningJobs/{number}",
+            name=f"{PARENT}/tuningJobs/{number + self.offset}",
             state=JobState.PENDING,
             created=self.at,
             ownership=ownership,
@@ -548,6 +550,11 @@ class Runner:
             raise Crash(what)
 
     # --- ports
+
+    @property
+    def ports(self) -> World:
+        """What a run of this checkout is joined to."""
+        return self._ports
 
     def clocks(self) -> tuple[float, ...]:
         """The clocks of this machine."""

@@ -18,7 +18,7 @@ from tuneops.cli.console import Console
 from tuneops.cli.exits import worst
 from tuneops.cli.main import Terminated
 from tuneops.cli.options import Options
-from tuneops.cli.planning import show_plan
+from tuneops.cli.planning import emptied, show_plan
 from tuneops.cli.project import Project, open_project
 from tuneops.cli.running import Watcher, end_lines, exit_code, run_json, run_markdown
 from tuneops.cli.session import Session, alone, connect, refuse_unguarded, terms
@@ -30,7 +30,7 @@ from tuneops.costs.amounts import spell
 from tuneops.costs.verdicts import appraise
 from tuneops.engine.reconcile import Report, Terms, converge, survey
 from tuneops.engine.reconcile import tick as one_tick
-from tuneops.errors import ApprovalNeeded, Denied, Stale, TuneopsError, Unavailable
+from tuneops.errors import ApprovalNeeded, Stale, TuneopsError, Unavailable
 from tuneops.render.costs import total
 from tuneops.render.lines import Line, counted
 from tuneops.store.git import Checkout, read_checkout
@@ -174,8 +174,8 @@ def may_cancel(session: Session, checkout: Checkout, console: Console) -> bool:
         with contextlib.suppress(Unavailable):
             allowed = session.travel.default_has_specs_of(checkout.commit, tips)
     if not allowed:
-        words = "This is not the tip of the remote's default branch: no job is cancelled."
-        console.say([Line(words)])
+        words = "This is not the tip of the remote's default branch: no job is cancelled, no alias"
+        console.say([Line(f"{words} moved and no version deleted.")])
     return allowed
 
 
@@ -244,13 +244,9 @@ def _approve(chosen: Options, session: Session, plan: Plan, view: View, *, appro
 
 def refuse_empty(session: Session, *, allow_empty: bool) -> None:
     """Refuse to retire everything because every spec has vanished."""
-    recorded = session.world.locks.load().jobs
-    if not session.graph.jobs and recorded and not allow_empty:
-        raise Denied(
-            f"the specs declare no job, but the lock knows {counted(len(recorded), 'job')}",
-            notes=("nothing was changed",),
-            help="give `--allow-empty` if all of them are to be retired",
-        )
+    why = emptied(session.graph, session.world.locks.load())
+    if why is not None and not allow_empty:
+        raise why
 
 
 def _same_digest(expected: str, plan: Plan) -> bool:

@@ -118,12 +118,15 @@ def name_guard(guard: Guard, locks: LockFile) -> None:
 
 
 def archives(project: Project, target: Target, guard: Guard) -> tuple[ClaimStore, ...]:
-    """Where else this repository may have claimed what runs now: under another guard, before."""
+    """Where this repository may have claimed what runs now: under this guard, or another before.
+
+    They are for reading only, and cost no attempt at a push.
+    """
+    found = [one.claims for one in stores(guard)]
     if project.declaration.target.provider == "emulator":
-        return ()
+        return tuple(found)
     served = target.provider == "emulator"
-    found: list[ClaimStore] = []
-    if guard.kind != "local":
+    if "local" not in {one.kind for one in stores(guard)}:
         found.append(local_guard(project, target, served=served).claims)
     if guard.kind != "git" and (remote := shared_remote(project.root)):
         namespace = REHEARSAL if served else NAMESPACE

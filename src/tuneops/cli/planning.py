@@ -14,12 +14,13 @@ from tuneops.cli.project import open_project
 from tuneops.cli.session import Session, connect
 from tuneops.core.advice import advise
 from tuneops.core.desired import DesiredGraph
+from tuneops.core.lock import Lock
 from tuneops.core.plan import Action, Plan
 from tuneops.core.planner import make_plan
 from tuneops.costs.amounts import spell
 from tuneops.costs.verdicts import Bill, appraise
 from tuneops.engine.reconcile import survey
-from tuneops.errors import Stale
+from tuneops.errors import Denied, Stale
 from tuneops.render.costs import total
 from tuneops.render.findings import findings_github
 from tuneops.render.lines import counted
@@ -37,6 +38,7 @@ def plan(
     max_cost: Decimal | None = None,
     locked: bool = False,
     frozen: bool = False,
+    allow_empty: bool = False,
 ) -> int:
     """Show what would run, and what it would cost; give the exit code."""
     project = open_project(chosen, suppositions=supposed)
@@ -59,6 +61,9 @@ def plan(
             made = explained(made, session)
         made = with_unpinned(made, project, view.graph)
         bill = appraise(made, view, knowledge(project, made, view))
+        if not allow_empty and (why := emptied(view.graph, view.before)) is not None:
+            findings = (why.as_diagnostic(), *bill.verdict.findings)
+            bill = replace(bill, verdict=replace(bill.verdict, findings=findings))
         if out is not None:
             write_plan(out, plan_json(made, header, bill), made)
         unchanged = show_unchanged or bool(chosen.verbose)
@@ -72,6 +77,17 @@ def plan(
     if made.holds:
         return 3
     return denied or (0 if made.settled else 2)
+
+
+def emptied(graph: DesiredGraph, lock: Lock) -> Denied | None:
+    """Why nothing is done where every spec has vanished, which is seldom meant; None otherwise."""
+    if graph.jobs or not lock.jobs:
+        return None
+    return Denied(
+        f"the specs declare no job, but the lock knows {counted(len(lock.jobs), 'job')}",
+        notes=("nothing was changed",),
+        help="give `--allow-empty` if all of them are to be retired",
+    )
 
 
 class LockOutdated(Stale):

@@ -137,14 +137,20 @@ def summary_json(session: Session, report: Report) -> dict[str, Any]:
     }
     return {
         "submitted": report.made,
+        **_deeds(report),
         "done": sum(1 for job in jobs if job["health"] == "Healthy"),
         "running": sum(1 for job in jobs if job["health"] == "Progressing"),
-        "holds": len(last.plan.holds),
-        "waiting": sum(1 for change in last.plan.buys if change.after is not None),
+        "holds": len(last.plan.holds) - len(last.left),
+        "notAtTip": len(last.left),
+        "waiting": sum(
+            1
+            for change in last.plan.buys
+            if _parent(change, last) and change.address not in last.verdict.barred
+        ),
         "queued": sum(
             1
             for change in last.plan.buys
-            if change.after is None
+            if not _parent(change, last)
             and change.key not in tried
             and change.address not in last.verdict.barred
         ),
@@ -157,6 +163,21 @@ def summary_json(session: Session, report: Report) -> dict[str, Any]:
         "lockWritten": report.wrote,
         "settled": last.plan.settled,
         "timedOut": report.timed_out,
+    }
+
+
+def _parent(change: Change, last: Tick) -> bool:
+    """Say whether a line waits for another line of the plan, and not for an old job to end."""
+    return last.plan.find(change.after or "") is not None
+
+
+def _deeds(report: Report) -> dict[str, int]:
+    """What was done besides buying, as often as the service took it."""
+    taken = [change for change, outcome in report.outcomes if outcome is None]
+    return {
+        "stopped": sum(1 for change in taken if change.action is Action.CANCEL),
+        "pointed": sum(1 for change in taken if change.action is Action.POINT),
+        "deleted": sum(1 for change in taken if change.deletes),
     }
 
 
@@ -200,6 +221,9 @@ def run_json(
 
 COUNTS = {
     "submitted": "submitted",
+    "stopped": "told to stop",
+    "pointed": "pointed",
+    "deleted": "deleted for good",
     "done": "done",
     "running": "running",
     "waiting": "waiting for a parent",
@@ -209,6 +233,7 @@ COUNTS = {
     "notNow": "not to be bought now",
     "unanswered": "without an answer yet",
     "holds": "on hold (`tuneops plan` says why)",
+    "notAtTip": "left to a run at the tip of the default branch",
 }
 """The numbers of a run in the order in which a person reads them; those that are 0 are left out."""
 

@@ -5,7 +5,7 @@ There is no update and no replace: the service has neither.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -84,6 +84,7 @@ class Reason(StrEnum):
     PARENT_BLOCKED = "parent-blocked"
     SUSPENDED = "suspended"
     NOT_KNOWN_HERE = "not-known-here"
+    NOT_AT_TIP = "not-at-tip"
     NOT_FOUND = "not-found"
     NOT_ADOPTABLE = "not-adoptable"
     DIFFERS = "differs"
@@ -242,9 +243,10 @@ class Plan:
             numbers[change.action.value] = numbers.get(change.action.value, 0) + 1
         return numbers
 
-    def without_cancels(self) -> "Plan":
-        """The same plan where nothing may be stopped or deleted: what would be is held."""
-        return replace(self, changes=tuple(map(_without_cancel, self.changes)))
+    def leaving(self, undone: Collection[Change]) -> "Plan":
+        """The same plan where these lines are held, since only the agreed commit may do them."""
+        changes = (_left(change) if change in undone else change for change in self.changes)
+        return replace(self, changes=tuple(changes))
 
     def find(self, address: str) -> Change | None:
         """The line that speaks of a desired address."""
@@ -276,14 +278,8 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _without_cancel(change: Change) -> Change:
-    if change.action is Action.CANCEL:
-        return replace(change, action=Action.HOLD, reason=Reason.NOT_KNOWN_HERE)
-    if change.deletes:
-        words = ("unattended, only the tip of the remote's default branch deletes",)
-        held = replace(change, action=Action.HOLD, reason=Reason.NOT_DELETABLE, deletes=False)
-        return replace(held, detail=words)
-    return change
+def _left(change: Change) -> Change:
+    return replace(change, action=Action.HOLD, reason=Reason.NOT_AT_TIP, deletes=False)
 
 
 def _version(change: Change) -> str:

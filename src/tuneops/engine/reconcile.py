@@ -5,7 +5,7 @@ killed at any instruction is continued by the next one.
 """
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
@@ -76,7 +76,8 @@ class World:
     shared: bool = False
     """Whether every runner of this repository has its claims where `hands` has them."""
     archives: tuple[ClaimStore, ...] = ()
-    """Where else this repository's claims may be, made while another guard was in use."""
+    """Where this repository's claims may be read without finding out which of its guards works, and
+    those made while another guard was in use; empty where `hands` has the only ones."""
     elsewhere: Mapping[str, TuningService] = field(default_factory=dict)
     """The project's other locations."""
 
@@ -106,6 +107,8 @@ class Tick:
     wrote: bool
     verdict: Verdict = field(default_factory=Verdict)
     """What the rules of the workspace said to the plan."""
+    left: tuple[Change, ...] = ()
+    """What was ready and not done, since nobody approved it and this is not the agreed commit."""
 
     @property
     def pointed(self) -> bool:
@@ -171,7 +174,8 @@ def survey(graph: DesiredGraph, world: World, settle: timedelta) -> View:
     observed = observe(
         graph, lock, service=hands.service, registry=world.registry, objects=hands.objects
     )
-    unclaimed = strangers(graph, observed, (hands.claims, *world.archives), twins=world.shared)
+    stores = world.archives or (hands.claims,)
+    unclaimed = strangers(graph, observed, stores, twins=world.shared)
     return look(graph, lock, replace(observed, strangers=unclaimed), settle)
 
 
@@ -203,9 +207,9 @@ def tick(
     known = world.known(plan, view) if plan.buys else Knowledge()
     verdict = judge(plan, view, known, bought)
     barred = frozenset(plan.desired if terms.only_free else verdict.barred)
-    steps = [
-        step for step in ready_steps(plan, view, barred=barred) if _permitted(step, terms, refused)
-    ]
+    ready = ready_steps(plan, view, barred=barred)
+    steps = [step for step in ready if _permitted(step, terms, refused)]
+    left = () if terms.may_cancel else tuple(_for_the_tip(ready))
     moving = {step.move for step in steps if isinstance(step, MovePointer)}
     pointed = note_moves(plan.changes, view.ledger, moving)
     wrote = world.locks.save(pointed)
@@ -232,10 +236,20 @@ def tick(
         wrote = world.locks.save(lock) or wrote
     except DiskError as fault:
         raise _unwritten(fault, outcomes) from fault
-    plan = plan if terms.may_cancel else plan.without_cancels()
     return Tick(
-        plan=plan, view=view, lock=lock, outcomes=tuple(outcomes), wrote=wrote, verdict=verdict
+        plan=plan.leaving(left),
+        view=view,
+        lock=lock,
+        outcomes=tuple(outcomes),
+        wrote=wrote,
+        verdict=verdict,
+        left=left,
     )
+
+
+def _for_the_tip(steps: Iterable[Step]) -> Iterator[Change]:
+    """What only an approved run does, or one at the commit that everybody agreed on."""
+    return (step.change for step in steps if not isinstance(step, CreateJob))
 
 
 def _unwritten(fault: DiskError, outcomes: list[tuple[Change, Outcome | None]]) -> DiskError:

@@ -81,6 +81,7 @@ REASONS = {
     Reason.PARENT_BLOCKED: "its parent is blocked",
     Reason.SUSPENDED: "suspended by its spec",
     Reason.NOT_KNOWN_HERE: "a job with our labels that this repository does not know",
+    Reason.NOT_AT_TIP: "not done: this is not the tip of the remote's default branch",
     Reason.NOT_FOUND: "what it adopts is not there",
     Reason.NOT_ADOPTABLE: "what it adopts is a workspace's already, or left no model",
     Reason.DIFFERS: "what it adopts has other settings",
@@ -120,6 +121,7 @@ HELP = {
     Reason.STILL_PROMOTED: "promote another result first, or take the alias off by hand",
     Reason.DELETED: "give it a new `nonce` if it should be bought again",
     Reason.NOT_DELETABLE: "mend that, or take the version out of `removed:`",
+    Reason.NOT_AT_TIP: "the next run at that tip does it, or a `tuneops apply` that is approved",
     Reason.NOT_KNOWN_HERE: "left alone, since not both the lock and a claim made here name it with "
     "the settings that it shows: `tuneops lock rebuild` if the lock was lost; else let it end, or "
     "stop it in the console or from the checkout that made it",

@@ -175,7 +175,7 @@ def test_a_run_that_may_not_cancel_leaves_the_job_and_does_not_start_the_new_one
     runner.graph, runner.may_cancel = OTHER, False
     done = runner.tick()
     assert not runner.world.cancels and runner.world.posts == 1
-    assert [change.reason.value for change in done.plan.holds] == ["not-known-here"]
+    assert [change.reason.value for change in done.plan.holds] == ["not-at-tip"]
 
 
 def test_a_tick_beyond_the_approval_does_nothing_at_all() -> None:

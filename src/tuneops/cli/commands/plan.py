@@ -34,6 +34,7 @@ from tuneops.cli.options import Command, max_cost, summarized
     is_flag=True,
     help="Ask nobody: plan from specs and lock, without network and login.",
 )
+@click.option("--allow-empty", is_flag=True, help="Plan although the specs declare no job at all.")
 @max_cost
 @click.pass_context
 def command(
@@ -45,6 +46,7 @@ def command(
     supposed: tuple[str, ...],
     locked: bool,
     frozen: bool,
+    allow_empty: bool,
     max_cost: Decimal | None,
     **values: Any,
 ) -> int:
@@ -71,4 +73,5 @@ def command(
         max_cost=max_cost,
         locked=locked,
         frozen=frozen,
+        allow_empty=allow_empty,
     )
