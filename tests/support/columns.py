@@ -247,7 +247,7 @@ def _column(play: Play, *, attended: bool, at_tip: bool | None) -> list[str]:
     try:
         refuse_empty(session, allow_empty=False)
         allowed = attended or may_cancel(
-            session, Checkout(commit="c0ffee", dirty=False, at_default_tip=at_tip), console
+            session, Checkout(commit="c0ffee", at_default_tip=at_tip), console
         )
         approval = Approval.of(make_plan(looked_at(play))) if attended else None
         terms = replace(run.runner.terms(approval), may_cancel=allowed)

@@ -140,8 +140,8 @@ def summary_json(session: Session, report: Report) -> dict[str, Any]:
         **_deeds(report),
         "done": sum(1 for job in jobs if job["health"] == "Healthy"),
         "running": sum(1 for job in jobs if job["health"] == "Progressing"),
-        "holds": len(last.plan.holds) - len(last.left),
-        "notAtTip": len(last.left),
+        "holds": len(last.plan.holds) - len(last.undone),
+        "notAtTip": len(last.undone),
         "waiting": sum(
             1
             for change in last.plan.buys

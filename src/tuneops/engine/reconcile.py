@@ -107,7 +107,7 @@ class Tick:
     wrote: bool
     verdict: Verdict = field(default_factory=Verdict)
     """What the rules of the workspace said to the plan."""
-    left: tuple[Change, ...] = ()
+    undone: tuple[Change, ...] = ()
     """What was ready and not done, since nobody approved it and this is not the agreed commit."""
 
     @property
@@ -209,7 +209,7 @@ def tick(
     barred = frozenset(plan.desired if terms.only_free else verdict.barred)
     ready = ready_steps(plan, view, barred=barred)
     steps = [step for step in ready if _permitted(step, terms, refused)]
-    left = () if terms.may_cancel else tuple(_for_the_tip(ready))
+    undone = () if terms.may_cancel else tuple(_for_the_tip(ready))
     moving = {step.move for step in steps if isinstance(step, MovePointer)}
     pointed = note_moves(plan.changes, view.ledger, moving)
     wrote = world.locks.save(pointed)
@@ -237,13 +237,13 @@ def tick(
     except DiskError as fault:
         raise _unwritten(fault, outcomes) from fault
     return Tick(
-        plan=plan.leaving(left),
+        plan=plan.leaving(undone),
         view=view,
         lock=lock,
         outcomes=tuple(outcomes),
         wrote=wrote,
         verdict=verdict,
-        left=left,
+        undone=undone,
     )
 
 
