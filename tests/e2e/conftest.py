@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 
+from tests.support import canary
+
 NURSERY = Path(__file__).parent / "nursery.py"
 
 
 class Nursery:
-    """A process that forks runs of the command line; see `nursery.py`."""
+    """A process that forks runs of the command line; see `nursery.py`.
+
+    Every run is given secrets, and none may be seen in what it leaves behind.
+    """
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -24,12 +29,15 @@ class Nursery:
         self._alone = threading.Lock()
 
     def run(self, folder: Path, *words: str, **fuse: Any) -> dict[str, Any]:
-        order = {"folder": str(folder), "words": words or ("apply", "--wait"), **fuse}
+        secrets = {"secrets": canary.ENVIRONMENT, "bearer": canary.BEARER}
+        order = {"folder": str(folder), "words": words or ("apply", "--wait"), **secrets, **fuse}
         assert self._process.stdin is not None and self._process.stdout is not None
         with self._alone:
             self._process.stdin.write(json.dumps(order) + "\n")
             self._process.stdin.flush()
             answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        seen = canary.leaks(folder, said=answer["stdout"] + answer["stderr"])
+        assert not seen, f"a secret is in {seen}"
         return answer
 
     def close(self) -> None:

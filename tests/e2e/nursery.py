@@ -6,11 +6,11 @@ SIGKILL for real; only the imports are shared. A line is JSON:
 
     {"folder": DIR, "words": [...], "at": "effect" | "write" | "request" | "", "n": 3,
      "when": "before" | "after", "signal": 9, "env": {...}, "pid": FILE, "limit": BYTES,
-     "uid": 65534, "closed": true, "quick": true}
+     "uid": 65534, "closed": true, "quick": true, "secrets": {...}, "bearer": "..."}
 
 `pid` is a file for the process's id; `limit` the largest file that it may write; `uid` whose rights
 it has, if it may choose; `closed` gives it a stdout that nobody reads; `quick` lets it look
-thrice without a wait.
+thrice without a wait. `secrets` are more variables, `bearer` what it shows to a service nearby.
 """
 
 import importlib
@@ -31,6 +31,7 @@ from tuneops.core import protocol
 from tuneops.emulator.application import Emulator
 from tuneops.engine import execute
 from tuneops.store import files
+from tuneops.vertex import auth
 
 assert applying and locks and reconciling, "imported before the fork"
 for module in command_line.COMMANDS.values():
@@ -86,6 +87,8 @@ def child(order: dict[str, Any], stdout: int, stderr: int) -> int:
     if "env" in order:
         os.environ.clear()
         os.environ.update(order["env"])
+    os.environ.update(order["secrets"])
+    auth._LOOPBACK_TOKEN = order["bearer"]
     quiet = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((quiet, 0), (stdout, 1), (stderr, 2)):
         os.dup2(source, target)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Nursery, write_chain
+from tests.support import canary
 from tests.support.builders import NOON
 from tuneops.cli.guard import (
     Guard,
@@ -144,6 +145,7 @@ def team(tmp_path: Path, nurseries: list[Nursery]) -> Iterator[Team]:
         EmulatorServer(emulator) as server,
     ):
         yield Team(tmp_path, emulator, server.url, nurseries)
+    assert not canary.leaks(tmp_path / "remote.git", *tmp_path.glob("emulator*"))
 
 
 def shown_guard(team: Team) -> str:

@@ -331,6 +331,7 @@ MATRIX: dict[int, Fault] = {
         "unchanged",
         "test_lock_travel::test_a_remote_that_takes_no_push_says_why",
         "test_lock_travel::test_a_remote_that_cannot_be_reached_is_said_and_not_raised",
+        "test_canary::test_what_git_says_of_a_remote_is_shown_without_its_secrets",
     ),
     86: row(
         "no git, a shallow clone, a detached HEAD",

@@ -225,6 +225,9 @@ PROMISES: tuple[Promise, ...] = (
             "test_auth::test_the_token_goes_to_google_only",
             "test_specfiles::test_secrets_are_never_shown",
             "test_credentials::test_a_refused_login_shows_the_reason_and_no_secret",
+            "test_canary::test_what_a_stranger_repeats_of_a_token_is_shown_nowhere",
+            "test_canary::test_what_git_says_of_a_remote_is_shown_without_its_secrets",
+            "test_canary::test_every_row_is_met_by_a_run_that_is_given_secrets_or_is_named",
         ),
     ),
     Promise(

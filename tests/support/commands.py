@@ -2,7 +2,8 @@
 
 The service is the emulator behind a clock that only the test moves; the checkouts reach it as they
 would reach a served one (provider `vertex`, a loopback address), without a socket unless a test
-gives one. Whatever waits moves the clock instead.
+gives one. Whatever waits moves the clock instead. Every run is given secrets, and none may be seen
+in what it leaves behind.
 """
 
 import contextlib
@@ -22,12 +23,14 @@ from unittest import mock
 
 import httpx
 
+from tests.support import canary
 from tests.support.builders import NOON
 from tuneops.cli import main, project, services
 from tuneops.emulator.application import Emulator, Settings
 from tuneops.engine import execute
 from tuneops.http.waiting import Waiting
 from tuneops.store import files
+from tuneops.vertex import auth as logins
 
 SETTLE = timedelta(minutes=15)
 PROJECT, LOCATION = "demo-project", "us-central1"
@@ -154,6 +157,7 @@ class Service:
 
     def __init__(self, folder: Path, settings: Settings = Settings()) -> None:  # noqa: B008
         self.clock = Clock()
+        self.folder = folder
         self.emulator = Emulator(
             folder / "emulator.db",
             wall=self.clock.read,
@@ -269,8 +273,9 @@ class Service:
         assert max(self.posts.values(), default=0) <= 1, f"sent twice: {self.posts}"
 
     def close(self) -> None:
-        """Give the database up."""
+        """Give the database up, with the log of requests, in which no secret is."""
         self.emulator.close()
+        assert not (seen := canary.leaks(*self.folder.glob("emulator*"))), f"a secret is in {seen}"
 
 
 def _useful(job: dict[str, Any], labels: dict[str, str]) -> bool:
@@ -299,12 +304,15 @@ class Desk:
                 code = main.run(["-C", str(folder), *words])
             except Killed:
                 code = -9
-        return Done(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))  # type: ignore[attr-defined]
+        done = Done(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))  # type: ignore[attr-defined]
+        assert not (seen := canary.leaks(folder, said=done.said)), f"a secret is in {seen}"
+        return done
 
     @contextlib.contextmanager
     def _around(self, fuse: Fuse | None, env: dict[str, str]) -> Iterator[None]:
         before = (gc.get_threshold(), *map(signal.getsignal, (signal.SIGTERM, signal.SIGHUP)))
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        kept |= canary.ENVIRONMENT
         kept |= {"CI": "false", "GOOGLE_VERTEX_BASE_URL": self.url, **env}
         clock = self.service.clock
 
@@ -317,6 +325,7 @@ class Desk:
             enter(mock.patch.dict(os.environ, kept, clear=True))
             enter(mock.patch.object(services, "Waiting", lambda: waiting))
             enter(mock.patch.object(services, "_wall", clock.read))
+            enter(mock.patch.object(logins, "_LOOPBACK_TOKEN", canary.BEARER))
             enter(mock.patch.object(services.RealClock, "sleep", nap))
             enter(mock.patch.object(httpx, "create_ssl_context", lambda: TRUST))
             if not self.socket:

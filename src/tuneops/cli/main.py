@@ -255,7 +255,9 @@ def _bug(fault: Exception, console: Console, form: str, words: list[str]) -> int
     if "-vv" in words:
         import traceback
 
-        traceback.print_exception(fault, file=sys.stderr)
+        from tuneops.redaction import hide
+
+        sys.stderr.write(hide("".join(traceback.format_exception(fault))))
     return 1
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from tuneops.errors import NotFound, ProviderError, Rejected, Unavailable
+from tuneops.redaction import hide
 
 TEXT_LIMIT = 500
 """The longest text of a service that is passed on, in characters."""
@@ -71,7 +72,8 @@ class Refusal:
 
 
 def cap(text: str) -> str:
-    """Cut text of a service to the length that is passed on."""
+    """Cut text of a service to the length that is passed on, and hide what looks like a secret."""
+    text = hide(text[: 2 * TEXT_LIMIT])
     return text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 1] + "…"
 
 

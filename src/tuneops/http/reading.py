@@ -13,6 +13,7 @@ from tuneops.errors import Unavailable
 from tuneops.http.answers import Answer, asked_delay, cap, oddity
 from tuneops.http.hosts import is_loopback
 from tuneops.http.waiting import PATIENCE, TRIES, Waiting
+from tuneops.redaction import hide, without
 from tuneops.strict import Malformed, decode
 
 SIZE_LIMIT = 20_000_000
@@ -86,7 +87,10 @@ def _without_userinfo(text: str) -> str:
 
 
 def receive(response: httpx.Response, waiting: Waiting, until: float) -> Answer:
-    """Read an open response to its end, or TooLarge or TooSlow. `until` is on `waiting`'s clock."""
+    """Read an open response to its end, or TooLarge or TooSlow. `until` is on `waiting`'s clock.
+
+    What it repeats of the token that asked for it, as some proxies do, is hidden here.
+    """
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
@@ -94,15 +98,20 @@ def receive(response: httpx.Response, waiting: Waiting, until: float) -> Answer:
             raise TooLarge(f"answer larger than {SIZE_LIMIT // 1_000_000} MB, ignored")
         if waiting.monotonic() > until:
             raise TooSlow("the answer took too long to arrive")
+    bearer = _bearer(response.request)
+    content = without(bearer, bytes(body))
     document: object = None
     with contextlib.suppress(Malformed):
-        document = decode(bytes(body))
+        document = decode(content)
     return Answer(
         host=response.request.url.host,
         status=response.status_code,
-        headers={name.lower(): value for name, value in response.headers.items()},
+        headers={
+            name.lower(): without(bearer, value.encode()).decode()
+            for name, value in response.headers.items()
+        },
         document=document,
-        beginning=bytes(body[: 4 * _SHOWN]).decode("utf-8", "replace")[:_SHOWN],
+        beginning=hide(content[: 4 * _SHOWN].decode("utf-8", "replace"))[:_SHOWN],
     )
 
 
@@ -173,8 +182,21 @@ def _timeout(left: float) -> dict[str, float | None]:
 
 
 def spoken(error: Exception) -> str:
-    """A failure of the network in words; never the request, which carries the token."""
-    return cap(f"{type(error).__name__}: {error}".rstrip(": "))
+    """A failure of the network in words; never the request, which carries the token.
+
+    Some libraries quote a header that they do not like (h11): what it bears is hidden.
+    """
+    words = f"{type(error).__name__}: {error}".rstrip(": ")
+    with contextlib.suppress(AttributeError, RuntimeError):  # httpx, where there is no request
+        bearer = _bearer(error.request)  # type: ignore[attr-defined]
+        words = without(bearer, words.encode("utf-8", "replace")).decode()
+    return cap(words)
+
+
+def _bearer(request: httpx.Request) -> str:
+    """The token that a request bears; empty without one."""
+    words: str = request.headers.get("authorization", "")
+    return words.rpartition(" ")[2]
 
 
 def _passing(answer: Answer) -> bool:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tuneops.redaction import hide
+
 SECONDS = 60.0
 """How long one call of git may take."""
 
@@ -149,4 +151,4 @@ def _spoken(err: bytes) -> str:
     """What git complained of, on one line, without the secrets that a URL may hold."""
     lines = [line.strip() for line in err.decode(errors="replace").splitlines()]
     said = [line for line in lines if line and not line.startswith(("hint:", "To "))]
-    return _SECRET.sub("//", "; ".join(said))[:_SHOWN]
+    return hide(_SECRET.sub("//", "; ".join(said)))[:_SHOWN]

@@ -1,15 +1,15 @@
 """What a login sends and receives that nobody may read, and its removal from what is said.
 
-Two lines of defence: the exact texts that passed, and the shapes that Google's secrets have.
+Two lines of defence: the exact texts that passed, and the shapes that secrets have.
 """
 
 import json
-import re
 import threading
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qsl
 
-_HIDDEN = "<hidden>"
+from tuneops.redaction import HIDDEN, hide
+
 _SHORTEST = 8
 _SECRET = frozenset(
     (
@@ -27,15 +27,6 @@ _SECRET = frozenset(
     )
 )
 """The fields of a token exchange whose values are secrets, in all of Google's spellings."""
-
-_SHAPES = re.compile(
-    r"\bya29\.[\w.-]+"
-    r"|\bAIza[\w-]{10,}"
-    r"|\beyJ[\w-]{8,}(\.[\w-]*){0,2}"
-    r"|\b1//[\w-]{10,}"
-    r"|-----BEGIN.*?(-----END[^-]*-----|\Z)",
-    re.DOTALL,
-)
 
 
 class Secrets:
@@ -67,8 +58,8 @@ class Secrets:
         with self._lock:
             known = sorted(self._known, key=len, reverse=True)
         for secret in known:
-            text = text.replace(secret, _HIDDEN)
-        return _SHAPES.sub(_HIDDEN, text)
+            text = text.replace(secret, HIDDEN)
+        return hide(text)
 
     def _remember(self, found: set[str]) -> None:
         with self._lock:
