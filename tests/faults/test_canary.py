@@ -170,7 +170,7 @@ def test_the_commands_of_every_day_show_no_secret(story: Story, office: Office) 
         done = office.run(folder, *words)
         assert done.code == 0, (words, done)
         story.later(HOURS)
-    assert office.repeated == 3
+    assert office.repeated >= 3
     assert (folder / "report.md").exists() and "SUCCEEDED" in story.lock.read_text()
 
 
@@ -314,8 +314,6 @@ def test_every_row_is_met_by_a_run_that_is_given_secrets_or_is_named() -> None:
     }
     assert without == NEVER_NEAR
     files = {shown.partition("::")[0] for row in MATRIX.values() for shown in row.shown}
-    silent = {
-        name for name in files if not name.endswith(".txt") and not given_secrets(f"{name}::")
-    }
-    assert silent == set(ELSEWHERE)
+    files = {name for name in files if not name.endswith(".txt")}
+    assert {name for name in files if not given_secrets(f"{name}::")} == set(ELSEWHERE)
     assert answers.cap(SHAPED) == redaction.HIDDEN

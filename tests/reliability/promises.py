@@ -218,7 +218,9 @@ PROMISES: tuple[Promise, ...] = (
     Promise(
         "Secrets do not leave the process.",
         "The token lives in one object without words; specs that look like holding a credential "
-        "are refused without repeating it.",
+        "are refused without repeating it; what a service, a proxy or git repeats of a token is "
+        "taken out where it comes in. Every run of the fault tests is given secrets, which are "
+        "then looked for in all that it leaves.",
         "A secret that looks like none, in a display name.",
         (
             "test_auth::test_no_token_reaches_words_or_reprs",
