@@ -133,6 +133,46 @@ def test_a_job_of_another_location_takes_a_slot(chain: Path) -> None:
     assert workspace.read_text() == text
 
 
+def test_a_plan_says_what_waits_for_quota_and_until_when(chain: Path) -> None:
+    assert tuneops(chain, "emulator", "fault", "tuningJobs.create:429*2").code == 0
+    assert tuneops(chain, "apply").code == 6
+    for command in ("plan", "status"):
+        said = tuneops(chain, command)
+        assert said.code == 0 and "waits for quota until 20" in said.out, said.out
+        assert "UTC: refused 1 time so far" in said.out
+    first, second = tuneops(chain, "plan", "-fjson").document["actions"]
+    assert first["waits"]["for"] == "quota" and first["waits"]["refusals"] == 1
+    assert "waits" not in second
+    until = datetime.fromisoformat(first["waits"]["until"])
+    job = tuneops(chain, "status", "-fjson").document["jobs"][0]
+    assert job["waits"] == first["waits"] and until.tzinfo is not None
+    assert "waits" not in tuneops(chain, "plan", "--frozen").out
+    assert tuneops(chain, "emulator", "advance", "2m").code == 0
+    assert "waits" not in tuneops(chain, "plan").out
+    assert tuneops(chain, "apply").code == 6
+    assert "refused 2 times so far" in tuneops(chain, "status").out
+    assert tuneops(chain, "apply", "--wait").code == 0
+    assert "waits" not in tuneops(chain, "status").out
+
+
+def test_a_plan_says_what_waits_for_a_slot(chain: Path) -> None:
+    workspace = chain / "specs/workspace.yaml"
+    text = workspace.read_text()
+    limited = text.replace("us-central1}", "us-central1, limits: {concurrentJobs: 1}}")
+    assert limited != text
+    workspace.write_text(limited)
+    bot = chain / "specs/bot.yaml"
+    other = bot.read_text().partition("    - name: two")[0].replace("name: bot", "name: other")
+    (chain / "specs/other.yaml").write_text(other.replace("one.j", "two.j"))
+    plan = tuneops(chain, "plan")
+    assert "waits for a slot: 0 of 1 taken, after 1 other" in plan.out
+    assert "waits for a slot" in tuneops(chain, "plan", "--frozen").out
+    assert tuneops(chain, "apply").code == 0
+    assert "waits for a slot: 1 of 1 taken, it is next" in tuneops(chain, "plan").out
+    waiting = [job.get("waits") for job in tuneops(chain, "status", "-fjson").document["jobs"]]
+    assert {"for": "slot", "before": 0, "taken": 1, "of": 1} in waiting
+
+
 def test_a_month_of_the_workspace_is_that_of_all_its_environments(chain: Path) -> None:
     cost = tuneops(chain, "plan", "-fjson").document["summary"]["cost"]["high"]
     far = "    far: {provider: emulator, project: demo-project, location: europe-west4"

@@ -27,6 +27,7 @@ from tuneops.core.recipe import BaseModel, Dataset, Evidence, Pretuned
 from tuneops.core.request import JobRequest
 from tuneops.core.view import View
 from tuneops.costs.estimates import Knowledge
+from tuneops.engine.observe import look_elsewhere
 from tuneops.engine.ports import Listing, StoredObject, TuningService
 from tuneops.engine.reconcile import Report, World, survey, tick
 from tuneops.engine.telling import Event
@@ -217,8 +218,9 @@ class _Run:
 
 
 def looked_at(play: Play) -> View:
-    """What every command sees of a story."""
-    return survey(play.graph, _Run(play).world, SETTLE)
+    """What every command sees of a story, and what a plan sees of other locations."""
+    world = _Run(play).world
+    return look_elsewhere(survey(play.graph, world, SETTLE), world.elsewhere)
 
 
 def columns(play: Play) -> Iterator[str]:

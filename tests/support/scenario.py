@@ -80,6 +80,7 @@ from tuneops.core.recipe import (
     WithId,
 )
 from tuneops.core.rules import Ceiling, Freeze, Rules
+from tuneops.core.waits import waits
 from tuneops.costs.amounts import Tokens
 from tuneops.costs.estimates import Knowledge
 from tuneops.costs.history import bytes_of
@@ -88,6 +89,7 @@ from tuneops.diagnostics import SourceRef
 from tuneops.engine.ports import StoredObject
 from tuneops.render.advice import advice_lines
 from tuneops.render.costs import cost_cell, cost_lines
+from tuneops.render.waits import wait_lines
 
 MILLION = Tokens(1_000_000, 1_000_000)
 LOSS = "eval_total_loss"
@@ -515,9 +517,11 @@ def _tell(text: str) -> Iterator[str]:
     plan = make_plan(view)
     plan = replace(plan, advice=advise(view, plan, make_plan))
     bill = appraise(plan, view, play.knowledge)
+    plan = replace(plan, waits=waits(plan, view, (), bill.verdict.barred))
     for change in plan.changes:
         yield _line(change, cost_cell(change, bill))
         yield from (line.text for line in cost_lines(change, bill))
+        yield from (line.text for line in wait_lines(change, plan))
     yield from (line.text for line in advice_lines(plan, bill) if line.text)
     for drift in plan.drift:
         yield f"~ {drift.address:<12}  {drift.kind.value}"

@@ -1,14 +1,15 @@
 """The creation guard of a run: which store of claims it takes, and when that is not enough."""
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from tuneops.cli.project import Project
 from tuneops.core.claim import Claim
 from tuneops.core.desired import Target
 from tuneops.engine.ports import ClaimStore
-from tuneops.errors import Denied
+from tuneops.errors import Denied, TuneopsError
 from tuneops.store.claim_files import FileClaims
 from tuneops.store.claim_refs import NAMESPACE, REHEARSAL, GitRefClaims
 from tuneops.store.lockfile import LockFile
@@ -93,6 +94,20 @@ def git_guard(project: Project, target: Target, *, served: bool) -> Guard:
         return replace(local, why_local=claims.refusal() or "")
     late = LateClaims(candidates=(guard, local), why=claims.refusal)
     return replace(guard, shown=f"{guard.shown}, if it takes pushes", claims=late)
+
+
+def glance(guard: Guard, keys: tuple[str, ...]) -> Iterator[Claim]:
+    """The claims of some keys, wherever they may be, for people to see.
+
+    A store that does not answer says nothing; none is chosen by this.
+    """
+    for store in stores(guard):
+        claims = store.claims
+        with contextlib.suppress(TuneopsError):
+            there = claims.there(keys) if isinstance(claims, GitRefClaims) else keys
+            for found in map(claims.read, there):
+                if found is not None:
+                    yield found[0]
 
 
 def when_chosen(guard: Guard, check: Callable[[Guard], None]) -> None:

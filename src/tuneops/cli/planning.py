@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Container
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from tuneops.cli.appending import append
 from tuneops.cli.checking import refuse_bad_data, with_unpinned
 from tuneops.cli.costing import knowledge
+from tuneops.cli.guard import glance
 from tuneops.cli.options import Options
 from tuneops.cli.project import open_project
 from tuneops.cli.session import Session, connect
@@ -17,8 +19,11 @@ from tuneops.core.desired import DesiredGraph
 from tuneops.core.lock import Lock
 from tuneops.core.plan import Action, Plan
 from tuneops.core.planner import make_plan
+from tuneops.core.view import View
+from tuneops.core.waits import next_creates, waits
 from tuneops.costs.amounts import spell
 from tuneops.costs.verdicts import Bill, appraise
+from tuneops.engine.observe import look_elsewhere
 from tuneops.engine.reconcile import survey
 from tuneops.errors import Denied, Stale
 from tuneops.render.costs import total
@@ -64,6 +69,7 @@ def plan(
         if not allow_empty and (why := emptied(view.graph, view.before)) is not None:
             findings = (why.as_diagnostic(), *bill.verdict.findings)
             bill = replace(bill, verdict=replace(bill.verdict, findings=findings))
+        made = with_waits(made, view, session, bill.verdict.barred)
         if out is not None:
             write_plan(out, plan_json(made, header, bill), made)
         unchanged = show_unchanged or bool(chosen.verbose)
@@ -88,6 +94,20 @@ def emptied(graph: DesiredGraph, lock: Lock) -> Denied | None:
         notes=("nothing was changed",),
         help="give `--allow-empty` if all of them are to be retired",
     )
+
+
+def with_waits(
+    made: Plan, view: View, session: Session | None, barred: Container[str] = ()
+) -> Plan:
+    """The plan with what waits for a slot or for quota; without a session, as the lock knows."""
+    if not made.buys:
+        return made
+    if session is None:
+        return replace(made, waits=waits(made, view, (), barred))
+    view = look_elsewhere(view, session.world.elsewhere)
+    keys = (change.key for change in next_creates(made, view, barred))
+    claims = glance(session.guard, tuple(key for key in keys if key is not None))
+    return replace(made, waits=waits(made, view, claims, barred))
 
 
 class LockOutdated(Stale):

@@ -7,7 +7,9 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from tuneops.core.diff import FieldChange
 from tuneops.core.drift import Drift
@@ -181,6 +183,22 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Why a paid line that nothing else keeps back does not begin now."""
+
+    why: Literal["slot", "quota"]
+    before: int = 0
+    """How many creates of the plan go first, those included that begin now."""
+    taken: int = 0
+    of: int | None = None
+    unknown: tuple[str, ...] = ()
+    """Locations whose jobs could not be listed: while there is one, nothing is begun."""
+    until: datetime | None = None
+    """When the create is tried again after the quota's no, by the service's clock."""
+    refusals: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """All lines, desired addresses first, and the drift that was seen on the way."""
 
@@ -198,6 +216,8 @@ class Plan:
     """Where each promotion is to point, by `name@alias`: a stage and its checkpoint, or a pin."""
     advice: tuple[Advice, ...] = ()
     """For people: a plan is the same with it and without."""
+    waits: Mapping[str, Wait] = field(default_factory=dict)
+    """For people as well, by address, the most urgent first."""
     unpinned: Mapping[str, int] = field(default_factory=dict)
     """How many examples of a job's data name files whose bytes nobody pins, by the addresses that
     are bought and whose data was read. For people, too."""

@@ -15,15 +15,20 @@ def free_slots(view: View) -> int | None:
     limit = view.graph.target.concurrent_jobs
     if limit is None:
         return None
+    taken, unknown = live_jobs(view)
+    return 0 if unknown else max(0, limit - taken)
+
+
+def live_jobs(view: View) -> tuple[int, tuple[str, ...]]:
+    """How many slots of the project are taken, and the locations that could not be asked."""
     asked = sum(
         1
         for _, _, creation in view.ledger.creations()
         if creation.unanswered and not settled(creation.asked, view.observed.at, view.settle)
     )
-    elsewhere = view.observed.elsewhere.values()
-    if any(live is None for live in elsewhere):
-        return 0
-    return max(0, limit - view.busy() - asked - sum(live or 0 for live in elsewhere))
+    elsewhere = view.observed.elsewhere
+    unknown = tuple(sorted(place for place, live in elsewhere.items() if live is None))
+    return view.busy() + asked + sum(live or 0 for live in elsewhere.values()), unknown
 
 
 def most_urgent_first(plan: Plan, view: View) -> list[Change]:

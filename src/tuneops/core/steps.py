@@ -63,17 +63,13 @@ def ready_steps(plan: Plan, view: View, *, barred: Container[str] = ()) -> tuple
         for change in plan.cancels
         if change.job is not None and _may_stop(gates.get(change.job, ""), barred)
     ]
-    closed = {address for address in gates.values() if address}
-    free = free_slots(view)
-    creates: list[CreateJob] = []
-    for change in most_urgent_first(plan, view):
-        job = view.graph.find_text(change.address)
-        waits = change.after is not None or change.address in closed
-        if job is None or waits or change.address in barred:
-            continue
-        if free is not None and len(creates) >= free:
-            break
-        creates.append(CreateJob(change=change, job=job, source=_concrete(view, job)))
+    begun = startable(plan, view, barred=barred)[: free_slots(view)]
+    wanted = ((change, view.graph.find_text(change.address)) for change in begun)
+    creates = [
+        CreateJob(change=change, job=job, source=_concrete(view, job))
+        for change, job in wanted
+        if job is not None
+    ]
     points = [
         MovePointer(change=change, move=change.move)
         for change in plan.changes
@@ -81,6 +77,16 @@ def ready_steps(plan: Plan, view: View, *, barred: Container[str] = ()) -> tuple
     ]
     deletions = [DeleteVersion(change=change) for change in plan.deletions]
     return (*cancels, *creates, *points, *deletions)
+
+
+def startable(plan: Plan, view: View, *, barred: Container[str] = ()) -> tuple[Change, ...]:
+    """The creates that could begin if there were slots for all of them, the most urgent first."""
+    closed = {address for _, address in _gates(plan, view) if address}
+    return tuple(
+        change
+        for change in most_urgent_first(plan, view)
+        if change.after is None and change.address not in closed and change.address not in barred
+    )
 
 
 def _may_stop(gate: str | None, barred: Container[str]) -> bool:

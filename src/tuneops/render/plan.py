@@ -24,6 +24,7 @@ from tuneops.render.findings import finding_text, findings_json
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted, fence
 from tuneops.render.promotion import gate_text, promotion_json, promotion_lines
+from tuneops.render.waits import wait_json, wait_lines
 
 FORMAT_VERSION = 1
 
@@ -201,6 +202,7 @@ def _body(change: Change, plan: Plan, graph: DesiredGraph, bill: Bill | None) ->
     yield from unpinned_lines(change, plan)
     if bill is not None:
         yield from cost_lines(change, bill)
+    yield from wait_lines(change, plan)
     yield from promotion_lines(change)
     if job is not None and change.lineage == job.lineage:
         yield from acceptance(job, graph)
@@ -298,7 +300,8 @@ def plan_json(plan: Plan, header: Header, bill: Bill) -> dict[str, Any]:
         "owner": plan.owner,
         "target": {"kind": "emulator" if header.emulated else "vertex", "name": header.target},
         "actions": [
-            change_json(change, bill) | unpinned_json(change, plan) for change in plan.changes
+            change_json(change, bill) | unpinned_json(change, plan) | wait_json(change, plan)
+            for change in plan.changes
         ],
         "drift": drift_json(plan),
         "summary": {

@@ -11,6 +11,7 @@ from tuneops.core.view import View
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted
 from tuneops.render.plan import FORMAT_VERSION, REASONS, short_job, short_model
+from tuneops.render.waits import wait_json, wait_words
 
 SYNC = {
     Action.KEEP: "InSync",
@@ -39,6 +40,7 @@ def _job_json(address: str, plan: Plan, view: View) -> dict[str, Any]:
         "sync": SYNC[change.action],
         "health": _health(shown, held=change.action is Action.HOLD),
         "reason": change.reason.value,
+        **wait_json(change, plan),
         "state": shown.state.value if shown and shown.state else None,
         "job": shown.job if shown else None,
         "model": result.model if result else None,
@@ -127,6 +129,8 @@ def status_text(plan: Plan, view: View, *, wide: bool) -> Iterator[Line]:
     manners = {"Healthy": "keep", "Degraded": "cancel", "Missing": "hold"}
     for job, row in zip(jobs, body, strict=True):
         yield Line(inert(row), manners.get(job["health"], "wait"))
+    for address, wait in plan.waits.items():
+        yield Line(inert(f"{address}  {wait_words(wait)}"), "wait")
     for pointer in pointers_json(plan, view):
         where = f"{short_model(pointer['model']) or '-'} checkpoint {pointer['checkpoint'] or '-'}"
         words = f"{pointer['sync']}, {REASONS[Reason(pointer['reason'])]}"

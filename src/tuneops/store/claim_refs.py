@@ -7,7 +7,7 @@ else. What git does not say plainly is unavailable, never won.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tuneops.core.claim import Claim
@@ -57,6 +57,13 @@ class GitRefClaims:
             return "; ".join(fault.notes)
         pushed = self._push(blob, f"{self._namespace}/probe", None, "--dry-run")
         return None if pushed.result == "taken" else pushed.words
+
+    def there(self, keys: Iterable[str]) -> tuple[str, ...]:
+        """Which of these keys have a claim; one request for all of them."""
+        refs = {self._ref(key): key for key in keys}
+        out = self._patiently("ls-remote", "--refs", self._there(), *refs) if refs else b""
+        names = (line.partition("\t")[2] for line in out.decode("ascii", "replace").splitlines())
+        return tuple(refs[name] for name in names if name in refs)
 
     def read(self, key: str) -> tuple[Claim, str] | None:
         """See `ClaimStore`. ClaimDamaged when the ref holds garbage, which only a person mends."""

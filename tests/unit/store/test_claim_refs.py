@@ -9,11 +9,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tuneops.core.claim import Claim
+from tuneops.core.claim import Claim, Reservation
 from tuneops.errors import ClaimDamaged, Denied, Unavailable
 from tuneops.store.claim_refs import NAMESPACE, GitRefClaims
 from tuneops.store.plumbing import shared_remote
@@ -103,6 +104,25 @@ exec {GIT} "$@"
         return log
 
     return put
+
+
+def test_which_claims_there_are_is_asked_at_once(mine: Path, theirs: Path) -> None:
+    keys = ("k1", CLAIM.key, "k4f1cc")
+    assert claims(theirs).there(keys) == ()
+    assert claims(mine).swap(CLAIM, None)
+    assert claims(theirs).there(keys) == (CLAIM.key,)
+    assert claims(theirs).there(()) == ()
+    with pytest.raises(Denied):
+        claims(mine, None).there(keys)
+
+
+def test_a_record_of_reservations_is_read_as_it_was_written(mine: Path, theirs: Path) -> None:
+    share = Reservation(
+        key="k1", owner="a--b", lineage="v1-x", mark="m", cost=Decimal("5.10"), at=CLAIM.at
+    )
+    record = replace(CLAIM, key="p4f1c", marks=(), reserved=(share,))
+    commit = claims(mine).swap(record, None)
+    assert claims(theirs).read("p4f1c") == (record, commit)
 
 
 def test_a_claim_goes_through_its_phases_in_sight_of_all_clones(mine: Path, theirs: Path) -> None:

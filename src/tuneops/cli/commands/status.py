@@ -27,6 +27,7 @@ def command(context: click.Context, /, output: str | None, **values: Any) -> int
       tuneops status --format json
     """
     from tuneops.cli.appending import append
+    from tuneops.cli.planning import with_waits
     from tuneops.cli.project import open_project
     from tuneops.cli.session import connect
     from tuneops.core.planner import make_plan
@@ -37,7 +38,7 @@ def command(context: click.Context, /, output: str | None, **values: Any) -> int
     chosen = options(context, values)
     with connect(open_project(chosen), lambda _: None) as session:
         view = survey(session.graph, session.world, session.settle)
-        plan = make_plan(view)
+        plan = with_waits(make_plan(view), view, session)
         if chosen.summary:
             append(chosen.summary, fenced("status", plain(status_text(plan, view, wide=False))))
         if chosen.machine:
