@@ -67,7 +67,7 @@ bench: $(READY) ## The dataset checks beside their peers: MEGABYTES (100), RUNS 
 large: $(READY) ## A dataset of 1 GB in little memory (minutes)
 	$(BIN)/python -m pytest tests/bench/large.py
 
-fuzz: $(READY) ## The laws of datasets, two hundred times as often
+fuzz: $(READY) ## The laws of datasets, two hundred times as often (twenty minutes)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/properties/test_dataset_laws.py
 
 figures: $(READY) ## Measure what docs/reliability.md shows (minutes)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tuneops.core.recipe import Method
 from tuneops.datasets.formats import FORMATS
-from tuneops.datasets.parts import either, kinds, part_problems, unknown_keys
+from tuneops.datasets.parts import either, is_plain_text, kinds, part_problems, unknown_keys
 from tuneops.datasets.problems import Path, Problem, shown
 from tuneops.diagnostics import Severity
 
@@ -300,7 +300,8 @@ def _content(turn: object, path: Path) -> Iterator[Problem]:
         )
         return
     for index, part in enumerate(parts):
-        yield from part_problems(part, (*path, "parts", index))
+        if not is_plain_text(part):
+            yield from part_problems(part, (*path, "parts", index))
 
 
 def _empty_or(value: object) -> str:

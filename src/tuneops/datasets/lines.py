@@ -27,7 +27,6 @@ No base model takes as many tokens in one example."""
 _START = 64
 _MARKS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[,\[{]', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_MANY = re.compile(r"[\[{]")
 
 
 class TooLong(bytes):
@@ -94,7 +93,7 @@ def read_example(text: str, *, ended: bool) -> Mapping[str, Any]:
     if _is_crowded(text):
         raise _unreadable("too-many-values", f"more than {VALUES_LIMIT:,} values in one example")
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        value = _decode(text)
     except json.JSONDecodeError as error:
         raise _not_json(text, error, ended=ended) from None
     except _RepeatedKey as error:
@@ -116,7 +115,7 @@ def read_example(text: str, *, ended: bool) -> Mapping[str, Any]:
         raise _unreadable("not-object", f"each line must be a JSON object, not {shown(value)}")
     if _SURROGATE.search(text):
         _refuse_surrogates(value)
-    if len(_MANY.findall(text)) > DEPTH_LIMIT and _depth(value) > DEPTH_LIMIT:
+    if text.count("[") + text.count("{") > DEPTH_LIMIT and _depth(value) > DEPTH_LIMIT:
         raise _too_deep()
     return value
 
@@ -155,6 +154,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(word: str) -> NoReturn:
     raise _unreadable("not-a-number", f"`{word}` is not a JSON number")
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant).decode
 
 
 def _second(text: str, key: str) -> int:

@@ -52,7 +52,13 @@ def kinds(part: object) -> set[str]:
     """What a part holds; nothing for what is no part."""
     if not isinstance(part, dict):
         return set()
-    return {kind for key, kind in KINDS.items() if key in part}
+    return {KINDS[key] for key in part if key in KINDS}
+
+
+def is_plain_text(part: object) -> bool:
+    """Say whether a part is text and nothing else, which has no fault; most parts are."""
+    text = part.get("text") if isinstance(part, dict) and len(part) == 1 else None
+    return isinstance(text, str) and bool(text) and not text.isspace()
 
 
 def either(fields: Mapping[str, Any], camel: str, snake: str) -> Any:

@@ -15,6 +15,7 @@ from tuneops.datasets.tokens import NONE, Letters, Tokens, letters, likely, medi
 from tuneops.diagnostics import Severity
 
 _SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
+_spell = json.JSONEncoder(ensure_ascii=False).encode
 _LENGTHS = {"LOW": 1200.0}
 _LONGEST = 300.0
 
@@ -123,7 +124,7 @@ def _turn_letters(turn: object) -> Letters:
 
 
 def _json_size(value: object) -> int:
-    return len(json.dumps(value, ensure_ascii=False))
+    return len(_spell(value))
 
 
 def _add_media(weight: Weight, example: Mapping[str, Any]) -> None:
