@@ -260,12 +260,15 @@ class Service:
             found = client.get(f"/storage/v1/b/{bucket}/o").json()
         return [item["name"] for item in found.get("items", [])]
 
-    def store(self, bucket: str, name: str, content: bytes) -> None:
+    def store(self, bucket: str, name: str, content: bytes, type: str | None = None) -> None:
         """Put an object there, over whatever lies there."""
         with self.client() as client:
             parameters = {"name": name, "uploadType": "media"}
             path = f"/upload/storage/v1/b/{bucket}/o"
-            client.post(path, params=parameters, content=content).raise_for_status()
+            headers = {"Content-Type": type} if type else {}
+            client.post(
+                path, params=parameters, content=content, headers=headers
+            ).raise_for_status()
 
     def check(self) -> None:
         """At most one job a creation key, and one POST a mark, at every instant."""

@@ -72,6 +72,10 @@ class Model:
     """The most examples of a text-only training set."""
     validation_examples: int | None = None
     file_bytes: int | None = None
+    media_files: Mapping[str, int] = field(default_factory=dict)
+    """The most files of a kind in one example: `image`, `video`, `audio`, `document`."""
+    media_bytes: Mapping[str, int] = field(default_factory=dict)
+    """The most bytes of one such file."""
     default_epochs: Epochs | None = None
     max_epochs: int | None = None
     customer_key: bool | None = None

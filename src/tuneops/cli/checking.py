@@ -1,6 +1,6 @@
 """Look into datasets before money is spent on them."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
@@ -35,10 +35,12 @@ def check_data(
     addresses: Container[Address] | None = None,
     depth: Depth = "full",
     store: "GcsObjects | None" = None,
+    look: Callable[[Sequence[Checked]], list[Diagnostic]] | None = None,
 ) -> tuple[list[DatasetSummary], list[Diagnostic]]:
     """Check every local dataset that some jobs name, all by default, each once a use.
 
-    With a `store`, objects in buckets as well, several of them at once.
+    With a `store`, objects in buckets as well, several of them at once; `look` may find more in
+    what was read.
     """
     checks = _Checks(project, depth)
     uses = []
@@ -50,8 +52,10 @@ def check_data(
         checks.fetch(store, uses)
     for method, limits, training, validation in uses:
         checks.add(method, limits, training, validation)
-    files = {found.path: found.summary for found in checks.checked.values() if found is not None}
-    return list(files.values()), sorted(checks.findings(), key=sort_key)
+    read = [found for found in checks.checked.values() if found is not None]
+    findings = [*checks.findings(), *(look(read) if look else ())]
+    files = {found.path: found.summary for found in read}
+    return list(files.values()), sorted(dict.fromkeys(findings), key=sort_key)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuneops.cli.options import Options
@@ -37,23 +37,26 @@ _NO_PIPE = "what comes through a pipe cannot be read twice: write it to a file f
 _NO_ADDRESS = "download it, or copy it into a bucket, and name that"
 
 
-def check_files(
-    chosen: Options,
-    files: Sequence[str],
-    *,
-    kind: str | None,
-    model: str | None,
-    validation: str | None,
-) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """How to check datasets; with `media`, the objects that examples name are looked for."""
+
+    kind: str | None
+    model: str | None
+    validation: str | None
+    media: bool
+
+
+def check_files(chosen: Options, files: Sequence[str], wishes: Wishes) -> int:
     """Check files or objects, and one for validation beside each of them; give the exit code."""
-    limits = _limits(chosen, model)
+    limits, validation = _limits(chosen, wishes.model), wishes.validation
     every: list[tuple[str, Method, Checked]] = []
     findings: list[Diagnostic] = []
     fault: TuneopsError | None = None
     named = [*files, *([validation] if validation else [])]
     for name in dict.fromkeys(named):
         try:
-            method = _method(chosen, name, kind)
+            method = _method(chosen, name, wishes.kind)
             checked = judge(_scanned(chosen, name, Scan(method=method, limits=limits)), name)
         except InputError as bad:
             findings += bad.findings
@@ -68,6 +71,8 @@ def check_files(
     for name, _, trained in every:
         if held is not None and name != held.path:
             findings += check_validation(trained, held, limits)
+    if wishes.media:
+        findings += _media(chosen, [found for _, _, found in every])
     if validation is not None and validation in files:
         findings.append(_same(validation))
     found = tuple(sorted(dict.fromkeys(findings), key=sort_key))
@@ -176,6 +181,17 @@ def _more(run: Conversion, more: int) -> Diagnostic:
     return _finding(
         run.path, f"{counted(more, 'more line', 'more lines')} cannot be converted either"
     )
+
+
+def _media(chosen: Options, every: Sequence[Checked]) -> list[Diagnostic]:
+    named = next((one.named[0][1].uri for one in every if one.named), None)
+    if named is None:
+        return []
+    from tuneops.cli.media import look_for
+    from tuneops.cli.services import join_store
+
+    with join_store(_project_of(chosen, named)) as store:
+        return look_for(store, every)
 
 
 def _same(name: str) -> Diagnostic:

@@ -13,6 +13,7 @@ from tuneops.datasets.problems import spell
 from tuneops.datasets.repeats import Repeats
 from tuneops.datasets.scan import PLACES_SHOWN, Scan, Tally
 from tuneops.datasets.tokens import TokenEstimate, Tokens
+from tuneops.datasets.weights import Link
 from tuneops.diagnostics import Diagnostic, Severity, SourceRef, sort_key
 
 DUPLICATES_PERCENT = 5
@@ -45,12 +46,19 @@ class DatasetSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """The findings, in the order of the file, the summary, and what other files compare with."""
+    """The findings, in the order of the file, the summary, and what other files compare with.
+
+    `named` are the objects that examples name, each with the line that names it first; so many
+    more, `unnamed`, were left out.
+    """
 
     path: str
     findings: tuple[Diagnostic, ...]
     summary: DatasetSummary
     repeats: Repeats
+    limits: Limits
+    named: tuple[tuple[int, Link], ...] = ()
+    unnamed: int = 0
 
 
 def check(blocks: Iterable[bytes], *, path: str, method: Method, limits: Limits = ANY) -> Checked:
@@ -77,6 +85,9 @@ def judge(scan: Scan, path: str) -> Checked:
             dropped=scan.dropped,
         ),
         repeats=scan.repeats,
+        limits=scan.limits,
+        named=tuple(scan.named.values()),
+        unnamed=scan.unnamed,
     )
 
 

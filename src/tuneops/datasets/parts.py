@@ -5,6 +5,7 @@ spellings of a field are accepted, as by every Google API; both at once are not.
 """
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -32,6 +33,7 @@ _BESIDE = {
     "thought_signature",
 }
 _URI_SCHEMES = ("gs://", "https://", "http://")
+_OBJECT = re.compile(r"gs://[^/]+/.")
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 _MEDIA = {
     "image/": "image",
@@ -64,6 +66,11 @@ def is_plain_text(part: object) -> bool:
 def either(fields: Mapping[str, Any], camel: str, snake: str) -> Any:
     """A field by either spelling, or None."""
     return fields.get(camel, fields.get(snake))
+
+
+def names_object(uri: str) -> bool:
+    """Say whether an address has the form of an object's in Cloud Storage."""
+    return _OBJECT.match(uri) is not None
 
 
 def medium(mime_type: str) -> str | None:
@@ -139,6 +146,14 @@ def _file(value: object, path: Path) -> Iterator[Problem]:
             kind="file-uri",
             message=f"`fileUri` must be a gs:// or https:// address, not {shown(uri)}",
             path=(*path, "fileUri"),
+        )
+    elif uri.startswith("gs://") and not names_object(uri):
+        yield Problem(
+            kind="file-object",
+            message=f"{shown(uri)} names no object: `gs://bucket/name`",
+            path=(*path, "fileUri"),
+            code="dataset-media",
+            severity=Severity.WARNING,
         )
     if not isinstance(mime_type, str):
         yield Problem(kind="mime-type", message="`fileData` needs a `mimeType`", path=path)

@@ -12,17 +12,21 @@ from tuneops.core.recipe import Method
 from tuneops.datasets.examples import problems
 from tuneops.datasets.limits import Limits
 from tuneops.datasets.lines import TooLong, Unreadable, read_example, read_lines, read_text
+from tuneops.datasets.parts import names_object
 from tuneops.datasets.places import column_of
 from tuneops.datasets.plain import MEASURES
 from tuneops.datasets.problems import Problem
 from tuneops.datasets.repeats import Repeats
 from tuneops.datasets.sniff import other_format
 from tuneops.datasets.tokens import NONE, Tokens, span
-from tuneops.datasets.weights import Weight, dropped, text_only, weigh
+from tuneops.datasets.weights import Link, Weight, dropped, text_only, weigh
 
 PLACES_SHOWN = 3
 _KINDS_LIMIT = 100
 """So many kinds of problems are told apart in one file: a hostile one could invent a million."""
+
+NAMED_LIMIT = 10_000
+"""So many different files that examples name are kept, to be looked for in their buckets."""
 
 _BOM = b"\xef\xbb\xbf"
 _NO_LIMIT = 1 << 62
@@ -43,7 +47,11 @@ class Tally:
 
 
 class Scan:
-    """What was found so far. `sizes` and `turns` are kept for each example where `measured`."""
+    """What was found so far. `sizes` and `turns` are kept for each example where `measured`.
+
+    `named` are the objects that examples name, each where it is named first; `unnamed` counts what
+    came after too many of them.
+    """
 
     def __init__(self, *, method: Method, limits: Limits, measured: bool = False) -> None:
         self.method = method
@@ -54,6 +62,8 @@ class Scan:
         self.dropped = 0
         self.multimodal = 0
         self.linked = 0
+        self.named: dict[str, tuple[int, Link]] = {}
+        self.unnamed = 0
         self.likely = 0
         self.letters = [0, 0, 0, 0]
         self.media = NONE
@@ -95,6 +105,9 @@ class Scan:
         self.repeats.extend(later.repeats, self.lines)
         for kind, tally in later.tallies.items():
             self.tallies.setdefault(kind, Tally()).extend(tally, self.lines)
+        for number, link in later.named.values():
+            self._name(number + self.lines, (link,))
+        self.unnamed += later.unnamed
         for name in ("size", "lines", "examples", "dropped", "multimodal", "linked", "likely"):
             setattr(self, name, getattr(self, name) + getattr(later, name))
         self.letters = [mine + more for mine, more in zip(self.letters, later.letters, strict=True)]
@@ -171,6 +184,7 @@ class Scan:
             return
         weight = weigh(example, self.method)
         self._add(weight)
+        self._name(number, weight.links)
         found = list(dropped(weight, self.limits))
         self.dropped += bool(found)
         if self.limits.text_only is not None:
@@ -181,6 +195,15 @@ class Scan:
                 kinds.add(problem.kind)
                 self._count(number, text, problem)
 
+    def _name(self, number: int, links: Iterable[Link]) -> None:
+        for link in links:
+            if link.uri in self.named or not names_object(link.uri):
+                continue
+            if len(self.named) < NAMED_LIMIT:
+                self.named[link.uri] = (number, link)
+            else:
+                self.unnamed += 1
+
     def _add(self, weight: Weight) -> None:
         self.letters = [
             before + more for before, more in zip(self.letters, weight.billed, strict=True)
@@ -188,7 +211,7 @@ class Scan:
         self.likely += weight.billed_tokens
         self.media += weight.media
         self.multimodal += bool(weight.files)
-        self.linked += bool(weight.linked)
+        self.linked += bool(weight.links)
         if weight.files["video"]:
             self.video[weight.resolution] += 1
         if self.sizes is not None and self.turns is not None:

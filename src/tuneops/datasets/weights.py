@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuneops.core.recipe import Method
-from tuneops.datasets.limits import MEDIA_FILES, Limits
-from tuneops.datasets.parts import KINDS, either, kinds, medium
-from tuneops.datasets.problems import Problem
+from tuneops.datasets.limits import Limits
+from tuneops.datasets.parts import KINDS, either, is_plain_text, kinds, medium
+from tuneops.datasets.problems import Path, Problem
 from tuneops.datasets.tokens import NONE, Letters, Tokens, letters, likely, media_tokens
 from tuneops.diagnostics import Severity
 
@@ -18,6 +18,16 @@ _SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 _spell = json.JSONEncoder(ensure_ascii=False).encode
 _LENGTHS = {"LOW": 1200.0}
 _LONGEST = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A file that an example names: where it says so, its address and type, and the type's kind."""
+
+    path: Path
+    uri: str
+    mime_type: str
+    kind: str | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,8 +39,8 @@ class Weight:
     turns: int
     media: Tokens = NONE
     files: Counter[str] = field(default_factory=Counter)
-    linked: int = 0
-    """How many files it names by their address: their bytes are not in the line."""
+    links: list[Link] = field(default_factory=list)
+    """The files that it names by their address: their bytes are not in the line."""
     too_large: list[str] = field(default_factory=list)
     resolution: str = ""
 
@@ -70,8 +80,9 @@ def dropped(weight: Weight, limits: Limits) -> Iterator[Problem]:
         what = f"about {weight.tokens:,} tokens"
         yield _drop("tokens", f"{what}; an example may have at most {limit.most:,}")
     for kind, count in weight.files.items():
-        if count > MEDIA_FILES[kind]:
-            message = f"{count} files of the kind {kind}; an example may have {MEDIA_FILES[kind]}"
+        most = limits.media_files.of(kind)
+        if most is not None and count > most.most:
+            message = f"{count} files of the kind {kind}; an example may have {most.most}"
             yield _drop(f"files-{kind}", message)
     for why in weight.too_large:
         yield _drop("media", why)
@@ -131,21 +142,35 @@ def _add_media(weight: Weight, example: Mapping[str, Any]) -> None:
     config = either(example, "generationConfig", "generation_config")
     line = either(config, "mediaResolution", "media_resolution") if isinstance(config, dict) else ""
     weight.resolution = _level(line)
-    for turn in _list(example.get("contents")):
-        for part in _parts(turn):
+    for index, turn in enumerate(_list(example.get("contents"))):
+        for at, part in enumerate(_list(turn.get("parts")) if isinstance(turn, dict) else []):
+            if not isinstance(part, dict) or is_plain_text(part):
+                continue
             file = either(part, "fileData", "file_data")
-            weight.linked += isinstance(file, dict)
             inline = either(part, "inlineData", "inline_data")
             held = file if isinstance(file, dict) else inline if isinstance(inline, dict) else None
             if held is not None:
-                _add_file(weight, part, held)
+                kind = _add_file(weight, part, held)
+                if held is file:
+                    weight.links.append(_link(held, kind, ("contents", index, "parts", at)))
 
 
-def _add_file(weight: Weight, part: Mapping[str, Any], held: Mapping[str, Any]) -> None:
+def _link(file: Mapping[str, Any], kind: str | None, part: Path) -> Link:
+    uri, mime_type = either(file, "fileUri", "file_uri"), either(file, "mimeType", "mime_type")
+    return Link(
+        path=part,
+        uri=uri if isinstance(uri, str) else "",
+        mime_type=mime_type if isinstance(mime_type, str) else "",
+        kind=kind,
+    )
+
+
+def _add_file(weight: Weight, part: Mapping[str, Any], held: Mapping[str, Any]) -> str | None:
+    """Add a file to the weight; say which kind it is."""
     mime_type = either(held, "mimeType", "mime_type")
     kind = medium(mime_type) if isinstance(mime_type, str) else None
     if kind is None:
-        return
+        return None
     weight.files[kind] += 1
     level = either(part, "mediaResolution", "media_resolution")
     own = _level(level.get("level")) if isinstance(level, dict) else ""
@@ -155,6 +180,7 @@ def _add_file(weight: Weight, part: Mapping[str, Any], held: Mapping[str, Any]) 
     if kind == "video" and seconds is not None and seconds > _LENGTHS.get(resolution, _LONGEST):
         longest = int(_LENGTHS.get(resolution, _LONGEST)) // 60
         weight.too_large.append(f"a video of {seconds:g} s; it may last {longest} minutes")
+    return kind
 
 
 def _length(metadata: object) -> float | None:

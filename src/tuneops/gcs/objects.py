@@ -6,10 +6,11 @@ from pathlib import Path
 import httpx
 
 from tuneops.engine.ports import StoredObject
+from tuneops.errors import Unavailable
 from tuneops.gcs.names import FIELDS, ObjectName, described, named
 from tuneops.gcs.ranges import Blocks
 from tuneops.gcs.uploads import Upload
-from tuneops.http.answers import read_refusal
+from tuneops.http.answers import read_refusal, refused
 from tuneops.http.reading import Reader
 from tuneops.http.waiting import Waiting
 
@@ -35,6 +36,22 @@ class GcsObjects:
     def describe(self, uri: str) -> StoredObject | None:
         """See `ObjectStore`. A 404 that is not Google's own is a fault, never an absence."""
         return self._look(named(uri), uri, {})
+
+    def glance(self, uri: str) -> tuple[int, str] | None:
+        """The size and content type of any object, without reading it; None when it is not there.
+
+        Rejected when the store says no, Unavailable when it does not answer.
+        """
+        answer = self._reader.get(named(uri).path, {"fields": "size,contentType"})
+        if answer.status == 404 and read_refusal(answer) is not None:
+            return None
+        if answer.status != 200:
+            raise refused(answer)
+        fields = answer.document if isinstance(answer.document, dict) else {}
+        size, kind = fields.get("size"), fields.get("contentType")
+        if not isinstance(size, str) or not size.isdecimal():
+            raise Unavailable(f"{answer.host} does not say how large {uri} is")
+        return int(size), kind if isinstance(kind, str) else ""
 
     def version(self, uri: str, generation: str) -> StoredObject | None:
         """See `ObjectStore`."""

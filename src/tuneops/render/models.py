@@ -17,7 +17,9 @@ FACTS = {
     "example_tokens": "tokens of one example",
     "examples": "training examples",
     "validation_examples": "validation examples",
-    "file_bytes": "bytes of a file",
+    "file_bytes": "bytes of a dataset",
+    "media_files": "files in one example",
+    "media_bytes": "bytes of such a file",
     "regions": "regions",
     "customer_key": "takes a key",
     "prices": f"{CURRENCY} per million tokens",
@@ -80,6 +82,8 @@ def shown(model: Model, fact: str) -> str:
     match value:
         case None | ():
             return "-"
+        case dict():
+            return ", ".join(f"{kind} {most:,}" for kind, most in value.items()) or "-"
         case bool():
             return "yes" if value else "no"
         case tuple():

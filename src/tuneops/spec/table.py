@@ -68,6 +68,15 @@ class Retires(Shape):
     not_before: Day | None = None
 
 
+class Media(Shape):
+    """A number for each kind of files that examples may name."""
+
+    image: Count | None = None
+    video: Count | None = None
+    audio: Count | None = None
+    document: Count | None = None
+
+
 class ModelRow(Shape):
     """Some facts of some models, with their source and the day on which they were read."""
 
@@ -89,6 +98,8 @@ class ModelRow(Shape):
     examples: Count | None = None
     validation_examples: Count | None = None
     file_bytes: Count | None = None
+    media_files: Media | None = None
+    media_bytes: Media | None = None
     default_epochs: Epochs | None = None
     max_epochs: Count | None = None
     customer_key: Flag | None = None

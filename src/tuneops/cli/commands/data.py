@@ -48,11 +48,18 @@ def _file(command: Function) -> Function:
     metavar="FILE",
     help="Check this file, too, and beside the others: limits, overlap.",
 )
+@click.option(
+    "--media",
+    is_flag=True,
+    help="Look for the gs:// files that examples name: there, size, type.",
+)
 @click.pass_context
 def check(context: click.Context, /, **values: Any) -> int:
     """Check the form of datasets, every line; exit 65 if the service would refuse one.
 
-    An object (`gs://bucket/name`) is read by ranges, as the environment's login may.
+    An object (`gs://bucket/name`) is read by ranges, as the environment's login
+    may. How long sound and film last, and how many pages a document has, takes
+    decoding them and is not checked.
 
     \b
     Examples:
@@ -61,13 +68,11 @@ def check(context: click.Context, /, **values: Any) -> int:
       tuneops data check train.jsonl --validation check.jsonl
       tuneops data check tone.jsonl --kind preference --format json
     """
-    from tuneops.cli.inspecting import check_files
+    from tuneops.cli.inspecting import Wishes, check_files
 
-    files, kind = values.pop("files"), values.pop("kind")
-    model, validation = values.pop("model"), values.pop("validation")
-    return check_files(
-        options(context, values), files, kind=kind, model=model, validation=validation
-    )
+    files = values.pop("files")
+    wishes = Wishes(**{name: values.pop(name) for name in ("kind", "model", "validation", "media")})
+    return check_files(options(context, values), files, wishes)
 
 
 @command.command("stats", cls=Command)
