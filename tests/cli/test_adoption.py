@@ -16,6 +16,7 @@ from tuneops.emulator.application import Emulator
 from tuneops.emulator.server import EmulatorServer
 
 PARENT = "projects/demo-project/locations/us-central1"
+NOTHING = "No job and no model here that tuneops does not know.\n"
 TRAINING = "gs://cloud-samples-data/ai-platform/generative_ai/gemini/text/sft_train_data.jsonl"
 WORKSPACE = """\
 apiVersion: tuneops.dev/v1
@@ -72,6 +73,19 @@ class Stranger:
         with Emulator(self.database, wall=lambda: datetime.now(UTC)) as emulator:
             emulator.advance(timedelta(**time))
 
+    def lose(self, job: str) -> None:
+        """The record of a job is gone; its model stays."""
+        with Emulator(self.database, wall=lambda: datetime.now(UTC)) as emulator:
+            emulator.forget_job(job)
+
+    def tuned(self, **fields: Any) -> str:
+        """A version whose job is gone."""
+        made = self.train(**fields)
+        self.later(hours=3)
+        version: str = self.get(made["name"])["tunedModel"]["model"]
+        self.lose(made["name"])
+        return version
+
     def jobs(self) -> int:
         with Emulator(self.database, wall=lambda: datetime.now(UTC)) as emulator:
             return len(emulator.jobs())
@@ -96,7 +110,7 @@ def test_a_job_made_by_hand_is_discovered_adopted_and_kept(project: Path) -> Non
     assert actions(project) == {"by-hand": ("keep", "in-sync")}
     assert tuneops(project, "output", "by-hand.job").out.strip() == made["name"]
     assert stranger.jobs() == 1
-    assert tuneops(project, "discover").out == "No job here that tuneops does not know.\n"
+    assert tuneops(project, "discover").out == NOTHING
 
 
 def test_a_running_job_is_adopted_and_followed(project: Path) -> None:
@@ -162,7 +176,7 @@ def test_a_job_of_another_workspace_is_refused(project: Path) -> None:
     refused = tuneops(project, "adopt", "faq", made["name"])
     assert refused.code == 4
     assert "it belongs to other--local" in refused.err
-    assert tuneops(project, "discover").out == "No job here that tuneops does not know.\n"
+    assert tuneops(project, "discover").out == NOTHING
 
 
 def test_one_job_is_adopted_at_one_address_only(project: Path) -> None:
@@ -277,3 +291,106 @@ def test_a_job_made_with_googles_client_is_adopted_over_http(tmp_path: Path) -> 
         assert [line["action"] for line in plan["actions"]] == ["keep"]
         assert tuneops(tmp_path, "output", "from-the-sdk.job", env=there).out.strip() == made.name
         assert len(emulator.jobs()) == 1
+
+
+def test_versions_whose_jobs_are_gone_are_discovered_adopted_and_continued(project: Path) -> None:
+    stranger = Stranger(project)
+    first = stranger.tuned()
+    again = {"tunedModelName": first, "checkpointId": "2"}
+    second = stranger.tuned(baseModel=None, preTunedModel=again, tunedModelDisplayName=None)
+    kept = stranger.train(tunedModelDisplayName="Still There")
+    stranger.later(hours=3)
+    found = tuneops(project, "discover", "--format", "json").document["jobs"]
+    assert [(one["job"], one["model"], one["name"]) for one in found] == [
+        (kept["name"], stranger.get(kept["name"])["tunedModel"]["model"], "still-there"),
+        (None, first, "by-hand"),
+        (None, second, "by-hand-2"),
+    ]
+    done = tuneops(project, "discover", "--write", "specs/adopted")
+    assert done.code == 0 and f"models/{first.rpartition('/')[2]}" in done.out
+    assert {line[0] for line in actions(project).values()} == {"adopt"}
+    assert tuneops(project, "apply").code == 0
+    assert set(actions(project).values()) == {("keep", "in-sync")}
+    assert tuneops(project, "plan", "--frozen", "--locked").code == 0
+    assert tuneops(project, "discover").out == NOTHING
+    assert tuneops(project, "output", "by-hand-2.model").out.strip() == second
+    assert tuneops(project, "output", "by-hand-2.endpoint").out.startswith("projects/")
+    wide = tuneops(project, "status", "-o", "wide").out
+    assert "tuningJobs/projects" not in wide and second.rpartition("/")[2] in wide
+    (project / "specs" / "next.yaml").write_text(
+        f"""\
+apiVersion: tuneops.dev/v1
+kind: TuningJob
+metadata: {{name: next}}
+spec:
+  from: by-hand-2
+  supervisedTuningSpec: {{trainingDatasetUri: "{TRAINING}", hyperParameters: {{epochCount: 1}}}}
+"""
+    )
+    assert tuneops(project, "apply", "--wait").code == 0
+    job = tuneops(project, "output", "next.job").out.strip()
+    assert stranger.get(job)["preTunedModel"]["tunedModelName"] == second
+    assert stranger.jobs() == 4
+
+
+def test_a_version_is_adopted_once_as_it_is_or_not_at_all(project: Path) -> None:
+    stranger = Stranger(project)
+    version = stranger.tuned()
+    spec = project / "specs" / "faq.yaml"
+    assert tuneops(project, "adopt", "faq", version, "--write", str(spec)).code == 0
+    text = spec.read_text()
+    assert "trainingDatasetUri" not in text.partition("apiVersion")[2]
+    assert actions(project) == {"faq": ("adopt", "named")}
+    spec.write_text(text.replace("gemini-2.5-flash", "gemini-2.5-pro"))
+    assert actions(project) == {"faq": ("hold", "differs")}
+    spec.write_text(text.replace("supervisedTuningSpec", "preferenceOptimizationSpec"))
+    assert actions(project) == {"faq": ("hold", "differs")}
+    known = text.replace("Spec:\n", f'Spec:\n    trainingDatasetUri: "{TRAINING}"\n')
+    spec.write_text(known.replace("epochCount: 2", "epochCount: 3"))
+    assert actions(project) == {"faq": ("hold", "differs")}
+    assert tuneops(project, "apply").code == 3 and stranger.jobs() == 1
+    spec.write_text(spec.read_text().replace("  adopt:", "  asIs: true\n  adopt:"))
+    assert actions(project) == {"faq": ("adopt", "named")}
+    spec.write_text(known)
+    (project / "specs" / "twin.yaml").write_text(text.replace("name: faq", "name: twin"))
+    assert actions(project) == {"faq": ("adopt", "named"), "twin": ("hold", "not-adoptable")}
+    spec.write_text(text.replace("@1", "@7"))
+    (project / "specs" / "twin.yaml").unlink()
+    assert actions(project) == {"faq": ("hold", "not-found")}
+
+
+def test_a_version_of_another_workspace_is_refused_though_its_job_is_gone(project: Path) -> None:
+    stranger = Stranger(project)
+    version = stranger.tuned(labels={"managed-by": "tuneops", "tuneops-owner": "other--local"})
+    refused = tuneops(project, "adopt", "faq", version)
+    assert refused.code == 4 and "it belongs to other--local" in refused.err
+    assert tuneops(project, "discover").out == NOTHING
+    (project / "specs" / "faq.yaml").write_text(
+        f"""\
+apiVersion: tuneops.dev/v1
+kind: TuningJob
+metadata: {{name: faq}}
+spec:
+  adopt: {version}
+  asIs: true
+  baseModel: gemini-2.5-flash
+  supervisedTuningSpec: {{}}
+"""
+    )
+    assert actions(project) == {"faq": ("hold", "not-adoptable")}
+
+
+def test_very_many_jobs_and_versions_are_adopted_at_once(project: Path) -> None:
+    stranger = Stranger(project)
+    body = {"epochCount": "1"}
+    for number in range(120):
+        spec = {"trainingDatasetUri": TRAINING, "hyperParameters": body}
+        made = stranger.train(tunedModelDisplayName=f"n-{number}", supervisedTuningSpec=spec)
+        if number == 0:
+            first = made
+    stranger.later(hours=9)
+    stranger.lose(first["name"])
+    done = tuneops(project, "discover", "--write", "specs/adopted", "-f", "json")
+    assert len(done.document["written"]) == 120
+    found = actions(project)
+    assert len(found) == 120 and found["n-0"] == ("adopt", "named")

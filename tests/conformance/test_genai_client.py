@@ -326,6 +326,18 @@ def test_tuned_models_are_listed(desk: Desk) -> None:
     assert sorted(model.name for model in models) == sorted(made)
 
 
+def test_a_tuned_model_outlives_the_record_of_its_job(desk: Desk) -> None:
+    job = desk.finished(desk.tune())
+    assert job.name is not None
+    desk.served.emulator.forget_job(job.name)
+    with pytest.raises(errors.ClientError, match="NOT_FOUND"):
+        desk.read(job)
+    assert not list(desk.client.tunings.list())
+    (model,) = desk.client.models.list(config={"query_base": False})
+    assert model.name == job.tuned_model.model
+    assert model.tuned_model_info.base_model and [one.epoch for one in model.checkpoints] == [1, 2]
+
+
 def test_of_two_filters_that_the_client_sends_the_last_one_counts(desk: Desk) -> None:
     made = [desk.tuned(tuned_model_display_name=name) for name in ("one", "two")]
     models = desk.client.models.list(config={"query_base": False, "filter": 'displayName="two"'})

@@ -85,7 +85,7 @@ class _Checks:
             (ref.location, method, limits): ref
             for method, limits, *refs in uses
             for ref in refs
-            if ref is not None and not ref.is_local
+            if ref is not None and not ref.is_local and not ref.is_unknown
         }
         with ThreadPoolExecutor(OBJECTS_AT_ONCE) as pool:
             reading = {

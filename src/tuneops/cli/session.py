@@ -26,6 +26,7 @@ from tuneops.core.plan import Approval
 from tuneops.emulator.application import Emulator
 from tuneops.engine.execute import Hands
 from tuneops.engine.pins import pin
+from tuneops.engine.ports import ModelList
 from tuneops.engine.reconcile import Terms, World
 from tuneops.engine.telling import Event
 from tuneops.errors import Busy, DiskError
@@ -45,6 +46,8 @@ class Session:
     project: Project
     graph: DesiredGraph
     world: World
+    models: ModelList
+    """The tuned models of the location, whoever made them."""
     header: Header
     locks: LockFile
     guard: Guard
@@ -143,6 +146,7 @@ def connect(
             project=project,
             graph=graph,
             world=world,
+            models=provider,
             header=_header(service, locks, lock, reading),
             locks=locks,
             guard=service.guard,

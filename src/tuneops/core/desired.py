@@ -91,7 +91,10 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRef:
-    """A dataset as a spec names it: a `gs://` URI, or a file below the project's root."""
+    """A dataset as a spec names it: a `gs://` URI, or a file below the project's root.
+
+    Of an adopted version whose data nobody knows, it is the name of that version.
+    """
 
     location: str
     where: SourceRef
@@ -99,7 +102,12 @@ class DatasetRef:
     @property
     def is_local(self) -> bool:
         """Say whether the bytes lie beside the specs."""
-        return not self.location.startswith("gs://")
+        return not self.location.startswith("gs://") and not self.is_unknown
+
+    @property
+    def is_unknown(self) -> bool:
+        """Say whether nobody knows what was trained on: there is nothing to look at."""
+        return self.location.startswith("projects/") and "@" in self.location
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

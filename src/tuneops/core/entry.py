@@ -6,7 +6,7 @@ from typing import Literal
 from tuneops.core.desired import DesiredJob
 from tuneops.core.labels import Note, read_note, read_policy
 from tuneops.core.lock import Cause, Creation, EvidenceSet
-from tuneops.core.match import made_by
+from tuneops.core.match import compatible
 from tuneops.core.observed import JobState, ObservedJob
 from tuneops.core.recipe import Evidence, Pretuned, Recipe
 
@@ -66,7 +66,7 @@ def refusal(desired: DesiredJob, job: ObservedJob) -> Refused | None:
     if job.state.terminal and (job.state is not JobState.SUCCEEDED or job.model is None):
         return "ended"
     as_is = desired.adopt is not None and desired.adopt.as_is
-    return None if as_is or made_by(desired.recipe, job) else "differs"
+    return None if as_is or compatible(desired.recipe, job) else "differs"
 
 
 def evidence_of(desired: DesiredJob) -> EvidenceSet:

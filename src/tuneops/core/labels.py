@@ -19,6 +19,9 @@ from tuneops.core.recipe import Evidence
 _ATTEMPT = re.compile(r"a([0-9]{4,})-([a-z2-7]{26})")
 _LINE = re.compile(r"(?:\A|\n)\[tuneops1 (\{[^\n]*\})\]\s*\Z")
 
+OWNER = "tuneops-owner"
+"""The label that says whose a job is."""
+
 RESERVED = ("tuneops-", "google-", "goog-", "managed-by", "tune-type")
 """Label keys that a spec may not set: ours, and those that the service keeps for itself."""
 
@@ -57,7 +60,7 @@ def job_labels(ownership: Ownership) -> dict[str, str]:
     """The five labels that every job of ours carries."""
     return {
         "managed-by": "tuneops",
-        "tuneops-owner": ownership.owner,
+        OWNER: ownership.owner,
         "tuneops-address": Address.parse(ownership.address).label,
         "tuneops-lineage": ownership.lineage,
         "tuneops-attempt": f"a{ownership.attempt:04d}-{ownership.mark}",
@@ -67,7 +70,7 @@ def job_labels(ownership: Ownership) -> dict[str, str]:
 def read_labels(labels: Mapping[str, str]) -> Ownership | None:
     """Read our labels back; None when they are not ours or not whole."""
     attempt = _ATTEMPT.fullmatch(labels.get("tuneops-attempt", ""))
-    owner, lineage = labels.get("tuneops-owner"), labels.get("tuneops-lineage")
+    owner, lineage = labels.get(OWNER), labels.get("tuneops-lineage")
     if labels.get("managed-by") != "tuneops" or not attempt or not owner or not lineage:
         return None
     return Ownership(

@@ -189,13 +189,14 @@ class _Desk:
 
     def adopt(self) -> None:
         """Record the jobs of others that a spec takes over, where they are what it says."""
-        taken = {creation.job for key in self.places for creation in (self.creations(key)[key],)}
+        entries = [self.creations(key)[key] for key in self.places]
+        taken = {name for one in entries for name in (one.job, one.model) if name}
         known = {self.creations(key)[key].lineage for key in self.places}
         for job in self.graph.jobs:
             if job.adopt is None or job.lineage in known:
                 continue
             there = adoptable(job.adopt.target, self.observed.jobs.values())
-            if there is None or there.name in taken or refusal(job, there) is not None:
+            if there is None or taken & {there.name, there.model} or refusal(job, there):
                 continue
             key = self.key(job.lineage, 1)
             address = str(job.address)
@@ -211,7 +212,7 @@ class _Desk:
             )
             self.jobs.setdefault(address, {})[key] = updated(creation, there)
             self.places[key] = _Place(address, retired=False)
-            taken.add(there.name)
+            taken |= {name for name in (there.name, there.model) if name}
 
     def key(self, lineage: str, attempt: int) -> str:
         target = self.graph.target

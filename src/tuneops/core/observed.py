@@ -159,6 +159,11 @@ class ModelVersion:
     etag: str | None = None
     deployed: tuple[str, ...] = ()
     """The endpoints that serve it."""
+    shown: DeclaredFields | None = None
+    """What it shows of how it was tuned; None where it does not show that it was."""
+    checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
+    owner: str | None = None
+    """The owner that its labels name, copied from its job or from an older version of its model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from tuneops.emulator.errors import VertexError, invalid
 from tuneops.emulator.fault_queue import ask, forget, queued
 from tuneops.emulator.faults import JOB, FaultError, FaultScript
 from tuneops.emulator.ledger import Ledger, View
-from tuneops.emulator.names import Scope
+from tuneops.emulator.names import Scope, scope
 from tuneops.emulator.quota import Quota
 
 PREFIX = "/tuneops/v1/"
@@ -40,6 +40,18 @@ def set_quota(ledger: Ledger, quota: Quota) -> None:
     with ledger.writing() as writing:
         if writing.world.slots.quota != quota:
             writing.record("quota.set", _NOWHERE, "", asdict(quota))
+
+
+def forget_job(ledger: Ledger, name: str) -> None:
+    """Drop the record of a job that has ended, and nothing that it made; KeyError without one.
+
+    How long the service keeps records of jobs is not documented, so that time alone drops none.
+    """
+    _, project, _, location, _, id = name.split("/")
+    place = scope(project, location)
+    with ledger.writing() as writing:
+        if not writing.world.jobs[place, id].standing(writing.instant).active:
+            writing.record("job.forgotten", place, id, {})
 
 
 def unmet(ledger: Ledger) -> list[str]:

@@ -20,6 +20,7 @@ from tuneops.emulator.admin_api import (
     add_faults,
     admin,
     forget_faults,
+    forget_job,
     set_quota,
     unmet,
 )
@@ -144,6 +145,10 @@ class Emulator:
     def set_quota(self, quota: Quota) -> None:
         """Let another quota hold from now on."""
         set_quota(self._ledger, quota)
+
+    def forget_job(self, name: str) -> None:
+        """Drop the record of a job that has ended, by its full name; what it made stays."""
+        forget_job(self._ledger, name)
 
     def requests(self, last: int) -> list[RecordedRequest]:
         """Return the newest `last` requests, oldest of them first; at most 1,000 are kept."""

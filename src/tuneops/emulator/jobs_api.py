@@ -81,7 +81,7 @@ def cancel(call: Call, *, job: str) -> dict[str, Any]:
 
 
 def _job(call: Call, view: View, id: str) -> Job:
-    job = view.world.jobs.get((call.scope, id))
+    job = view.world.job((call.scope, id))
     if job is None:
         raise not_found("tuning job", call.scope.name("tuningJobs", id))
     return job

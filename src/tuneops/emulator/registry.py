@@ -89,6 +89,8 @@ class World:
     models: dict[Key, Model] = field(default_factory=dict)
     endpoints: dict[Key, Endpoint] = field(default_factory=dict)
     undeployed: set[str] = field(default_factory=set)
+    forgotten: set[Key] = field(default_factory=set)
+    """Jobs whose records are gone; what they made is still there."""
     operations: dict[Key, Event] = field(default_factory=dict)
     last_event: int = 0
     last_event_at: int = 0
@@ -109,7 +111,15 @@ class World:
 
     def jobs_in(self, scope: Scope) -> list[Job]:
         """Return the jobs of a project and location, newest first."""
-        return [job for job in reversed(self.jobs.values()) if job.scope == scope]
+        return [
+            job
+            for key, job in reversed(self.jobs.items())
+            if job.scope == scope and key not in self.forgotten
+        ]
+
+    def job(self, key: Key) -> Job | None:
+        """Return a job whose record is there."""
+        return None if key in self.forgotten else self.jobs.get(key)
 
     def models_in(self, scope: Scope) -> list[Model]:
         """Return the models of a project and location, in no promised order."""
@@ -140,6 +150,8 @@ class World:
                 self._create(scope, event)
             case "job.cancelled":
                 self._cancel(key, event.at)
+            case "job.forgotten":
+                self.forgotten.add(key)
             case "quota.set":
                 self.slots.quota = Quota(**body)
                 self._grant(event.at)

@@ -8,7 +8,7 @@ from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.fingerprint import creation_key
 from tuneops.core.inputs import unproven
 from tuneops.core.lock import Lock
-from tuneops.core.match import adoptable
+from tuneops.core.match import adoptable, stand_in
 from tuneops.core.metrics import unread, wanted
 from tuneops.core.observed import Checkpoint, Observed, ObservedJob, Point, SeenObject
 from tuneops.core.pointers import short_version
@@ -19,6 +19,7 @@ from tuneops.engine.ports import (
     ObjectStore,
     StoredObject,
     TuningService,
+    VersionList,
 )
 from tuneops.errors import ProviderError, TuneopsError
 
@@ -50,6 +51,7 @@ def observe(
         model: registry.list_versions(model) for model in sorted(_models(graph, lock, jobs))
     }
     owners = graph.target.owners
+    jobs |= {job.name: job for job in _orphans(graph, lock, jobs, registry)}
     describe = cache(objects.describe)
     data = {uri: describe(uri) for uri in _named_data(graph.jobs)}
     owned = [job for job in jobs.values() if _ours(job, owners)]
@@ -73,6 +75,26 @@ def observe(
         inputs=dict(_inputs(lock, owned, describe)),
         series=_series(graph, lock, jobs, registry),
     )
+
+
+def _orphans(
+    graph: DesiredGraph, lock: Lock, jobs: Mapping[str, ObservedJob], registry: VersionList
+) -> Iterator[ObservedJob]:
+    """The versions that specs adopt and no job has made that is still there.
+
+    Costs a request for each that the lock does not know.
+    """
+    recorded = {creation.lineage for _, _, creation in lock.creations()}
+    here = f"/locations/{graph.target.location}/models/"
+    for job in graph.jobs:
+        target = job.adopt.target if job.adopt else ""
+        if here not in target or job.lineage in recorded or adoptable(target, jobs.values()):
+            continue
+        base, _, number = target.partition("@")
+        version = (registry.list_versions(base) or {}).get(number)
+        there = stand_in(version, graph.target.owners) if version else None
+        if there is not None:
+            yield there
 
 
 def _series(
@@ -227,7 +249,7 @@ def _named_data(jobs: Iterable[DesiredJob]) -> Iterator[str]:
     """
     for job in jobs:
         for pinned in (job.training, job.validation):
-            if pinned is not None and pinned.file is None:
+            if pinned is not None and pinned.dataset.uri.startswith("gs://") and not pinned.file:
                 yield pinned.dataset.uri
 
 

@@ -5,9 +5,11 @@ object in a bucket, an alias and a default keep the pin that the lock gives them
 job at that address carries: what moves behind an unchanged name is not a cause.
 """
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 
 from tuneops.core.address import Address
 from tuneops.core.desired import (
@@ -120,7 +122,9 @@ class _Desk:
         What a job is checked on is pinned by nobody: it changes no weight.
         """
         for ref in _datasets(job):
-            if ref.is_local:
+            if ref.is_unknown:
+                self.datasets[job.address, ref.location] = _asserted(ref)
+            elif ref.is_local:
                 self._pin_file(job.address, ref)
             elif ref is job.validation:
                 stored = self.describe(ref.location)
@@ -297,6 +301,13 @@ def _uploaded(stored: StoredObject, ref: DatasetRef, target: Target) -> Pinned:
 def as_it_is(stored: StoredObject) -> Pinned:
     """The pin of an object as it is now."""
     return Pinned(dataset=stored.dataset, evidence=stored.evidence)
+
+
+def _asserted(ref: DatasetRef) -> Pinned:
+    """The pin of data that nobody knows: bytes of no object, others for each adopted version."""
+    digest = sha256(ref.location.rpartition("/")[2].encode()).digest()
+    crc32c = b64encode(digest[:4]).decode()
+    return Pinned(dataset=Dataset(uri=ref.location, size=0, crc32c=crc32c), evidence=Evidence())
 
 
 def _absent(ref: DatasetRef) -> Pinned:

@@ -68,6 +68,17 @@ class VersionList(Protocol):
         ...
 
 
+class ModelList(VersionList, Protocol):
+    """Which tuned models there are. Safe to repeat."""
+
+    def list_tuned(self) -> tuple[ModelVersion, ...]:
+        """Every version of every tuned model of the location, or Unavailable: never a part.
+
+        Costs a request for each page of models, and for each tuned model one for its versions.
+        """
+        ...
+
+
 class ModelRegistry(VersionList, Protocol):
     """Versions, checkpoints and metrics of tuned models, and what can be moved among them.
 

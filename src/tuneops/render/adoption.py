@@ -1,4 +1,4 @@
-"""A spec for a job that somebody made without tuneops, as YAML. Pure.
+"""A spec for a job or version that was made without tuneops, as YAML. Pure.
 
 Values that come from the service are written as JSON strings, which YAML reads as they are.
 """
@@ -9,19 +9,28 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from tuneops.core.fingerprint import decimal_text
+from tuneops.core.match import is_stand_in
 from tuneops.core.observed import DeclaredFields, JobState, ObservedJob
 
 _WORDS = re.compile(r"[a-z0-9]+")
 _LONGEST = 50
+_FREE = ("# Written by `tuneops discover`: a job made without tuneops, taken over for free.",)
+_LOST = (
+    "# Written by `tuneops discover`: a version made without tuneops, taken over for free.",
+    "# Its job is not there any more, so that its data is unknown: add `trainingDatasetUri:` below",
+    "# if you know it.",
+)
 
 
 def why_not(job: ObservedJob) -> str | None:
-    """Why no spec can stand for a job; None when one can."""
+    """Why no spec can stand for a job, or for a version without one; None when one can."""
     shown = job.fields
     if job.ownership is not None:
         return f"it belongs to {job.ownership.owner}"
     if shown.method is None:
         return "its tuning method is not one of tuneops'"
+    if is_stand_in(job):
+        return None if shown.base_model else "its base model is not known"
     if not shown.base_model and not (shown.pretuned_model and "@" in shown.pretuned_model):
         return "its source is not known"
     if not (shown.training_uri or "").startswith("gs://"):
@@ -43,17 +52,21 @@ def suggest_name(job: ObservedJob, taken: set[str]) -> str:
     return name
 
 
-def spec_text(name: str, job: ObservedJob, *, as_is: bool = False) -> str:
-    """The YAML of a `TuningJob` that adopts a job; the job passes `why_not`."""
+def spec_text(name: str, job: ObservedJob, *, as_is: bool = False, nonce: bool = False) -> str:
+    """The YAML of a `TuningJob` that adopts a job or a version; it passes `why_not`.
+
+    With a `nonce`, its own id, it is told from jobs with the very same settings.
+    """
     shown = job.fields
     lines = [
-        "# Written by `tuneops discover`: a job made without tuneops, taken over for free.",
+        *(_LOST if is_stand_in(job) else _FREE),
         "apiVersion: tuneops.dev/v1",
         "kind: TuningJob",
         f"metadata: {{name: {name}}}",
         "spec:",
         f"  adopt: {_text(job.name)}",
         *(["  asIs: true"] if as_is else []),
+        *([f"  nonce: {_text(job.name.rpartition('/')[2])}"] if nonce else []),
         *_source(shown),
     ]
     if job.display_name and shown.base_model:
@@ -78,8 +91,15 @@ def _source(shown: DeclaredFields) -> Iterator[str]:
 
 def _method(shown: DeclaredFields) -> Iterator[str]:
     supervised = shown.method == "supervised"
-    yield f"  {'supervisedTuningSpec' if supervised else 'preferenceOptimizationSpec'}:"
-    yield f"    trainingDatasetUri: {_text(shown.training_uri or '')}"
+    key = "supervisedTuningSpec" if supervised else "preferenceOptimizationSpec"
+    rows = list(_method_rows(shown))
+    yield f"  {key}:" if rows else f"  {key}: {{}}"
+    yield from rows
+
+
+def _method_rows(shown: DeclaredFields) -> Iterator[str]:
+    if shown.training_uri:
+        yield f"    trainingDatasetUri: {_text(shown.training_uri)}"
     if shown.validation_uri:
         yield f"    validationDatasetUri: {_text(shown.validation_uri)}"
     if shown.last_checkpoint_only:

@@ -394,5 +394,7 @@ def short_model(name: str | None) -> str:
 
 
 def short_job(name: str | None) -> str:
-    """`tuningJobs/987` of a full name."""
+    """`tuningJobs/987` of a full name; of an adopted version without a job, its own."""
+    if name and "/models/" in name:
+        return short_model(name)
     return f"tuningJobs/{name.rpartition('/tuningJobs/')[2]}" if name else ""

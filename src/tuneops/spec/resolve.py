@@ -8,6 +8,7 @@ from typing import assert_never
 from tuneops.catalog.models import Table, table
 from tuneops.core.desired import (
     Adoption,
+    DatasetRef,
     Declaration,
     DeclaredJob,
     Formerly,
@@ -27,7 +28,7 @@ from tuneops.spec.limits import Declared, rules_of
 from tuneops.spec.project import Draft, Project
 from tuneops.spec.rules.data import TRAINING, VALIDATION, DataUse, dataset
 from tuneops.spec.rules.evaluations import evaluation
-from tuneops.spec.rules.sources import method, training
+from tuneops.spec.rules.sources import adopts_version, method, training
 from tuneops.spec.schema import PreferenceHyperParameters, TuningJobSpec
 
 EMULATOR_BUCKET = "gs://tuneops-local"
@@ -154,6 +155,8 @@ def _parents_first(project: Project, drafts: list[Draft]) -> Iterator[Draft]:
 def _job(project: Project, draft: Draft) -> DeclaredJob:
     spec, how, train = draft.spec, method(draft), training(draft)
     data = dataset(draft, TRAINING)
+    if data is None and adopts_version(draft):
+        data = DatasetRef(location=spec.adopt or "", where=draft.at("adopt"))
     assert how is not None and train is not None and data is not None, draft.address
     key = spec.encryption_spec
     return DeclaredJob(

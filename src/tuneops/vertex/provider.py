@@ -26,6 +26,7 @@ from tuneops.vertex.translate import (
     NO_TIME,
     checkpoints,
     from_wire,
+    is_tuned,
     model_version,
     observed_job,
     to_body,
@@ -58,6 +59,7 @@ class VertexProvider:
         self._fresh = fresh
         self._waiting = waiting
         self._jobs = f"/v1/projects/{project}/locations/{location}/tuningJobs"
+        self._models = f"/v1/projects/{project}/locations/{location}/models"
 
     def list_jobs(self) -> Listing:
         """See `TuningService`. A job of another place in the list is none of ours: left out.
@@ -118,6 +120,21 @@ class VertexProvider:
             return dict(model_version(wire) for page in pages for wire in page.models)
         except ValueError as error:
             raise Unavailable(f"the versions of {model} cannot be told apart: {error}") from error
+
+    def list_tuned(self) -> tuple[ModelVersion, ...]:
+        """See `ModelList`. Whether a model is tuned is judged here, not by a filter of the service.
+
+        What its labels are called is not documented; a filter that matches nothing hides all.
+        """
+        pages, _ = read_pages(self._reader.get, self._models, VersionPage.model_validate)
+        names = {
+            name.base: None
+            for page in pages
+            for wire in page.models
+            if (name := ModelName.parse(wire.name)) and is_tuned(wire)
+        }
+        every = (self.list_versions(name) or {} for name in names)
+        return tuple(one for found in every for one in found.values() if one.shown is not None)
 
     def list_checkpoints(self, version: str) -> Mapping[str, Checkpoint]:
         """See `ModelRegistry`. The version is required: without it the service takes the latest."""

@@ -5,10 +5,11 @@ service to decide. What is read keeps what is new to us instead of guessing.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
-from tuneops.core.labels import read_labels
+from tuneops.core.labels import OWNER, read_labels
 from tuneops.core.observed import (
     Checkpoint,
     DeclaredFields,
@@ -126,7 +127,50 @@ def model_version(wire: WireModel) -> tuple[str, ModelVersion]:
         created=wire.version_create_time,
         etag=wire.etag,
         deployed=tuple(sorted({one.endpoint for one in wire.deployed_models})),
+        shown=_tuning(wire),
+        checkpoints=_served(wire),
+        owner=wire.labels.get(OWNER),
     )
+
+
+TUNED = ("tune-type", "google-vertex-llm-tuning-job-id", "google-vertex-llm-tuning-base-model-id")
+"""Labels that only tuned models have; the first is how Google's own client lists them."""
+
+_KINDS = {"sft": Method.SUPERVISED, "preference": Method.PREFERENCE}
+"""Values of `tune-type`; no document lists them, so that others say nothing."""
+
+
+def is_tuned(wire: WireModel) -> bool:
+    """Say whether a version shows in any way that it came of tuning."""
+    labelled = any(label in wire.labels for label in TUNED)
+    return labelled or wire.base_model_source.genie_source is not None
+
+
+def _tuning(wire: WireModel) -> DeclaredFields | None:
+    """What a version shows of its tuning; None where it shows none.
+
+    The base model is read from its source: in the label, the service spells it in its own way.
+    """
+    if not is_tuned(wire):
+        return None
+    genie = wire.base_model_source.genie_source
+    kind = _KINDS.get(wire.labels.get("tune-type", ""))
+    base = genie.base_model_uri.rpartition("/")[2] if genie else ""
+    return DeclaredFields(
+        method=kind.value if kind else None,
+        base_model=base or None,
+        encryption_key=wire.encryption_spec.kms_key_name,
+        epoch_count=max((one.epoch for one in wire.checkpoints), default=0) or None,
+    )
+
+
+def _served(wire: WireModel) -> dict[str, Checkpoint]:
+    """The checkpoints of a version, with the endpoints that serve them."""
+    places = {one.checkpoint_id: one.endpoint or None for one in wire.deployed_models}
+    return {
+        name: replace(found, endpoint=found.endpoint or places.get(name))
+        for name, found in checkpoints(wire.checkpoints).items()
+    }
 
 
 def _source(source: Concrete) -> dict[str, Any]:

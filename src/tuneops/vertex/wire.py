@@ -159,9 +159,22 @@ class WireTuningJob(_Message):
 
 
 class DeployedModelRef(_Message):
-    """Where a version is served."""
+    """Where a version is served, or one of its checkpoints."""
 
     endpoint: str = ""
+    checkpoint_id: str | None = None
+
+
+class GenieSource(_Message):
+    """The base model of a tuned one: `publishers/google/models/…`."""
+
+    base_model_uri: str = ""
+
+
+class BaseModelSource(_Message):
+    """What a model was made from; only tuned models have a genie."""
+
+    genie_source: GenieSource | None = None
 
 
 class WireOperation(_Message):
@@ -183,6 +196,10 @@ class WireModel(_Message):
     version_create_time: AwareDatetime | None = None
     etag: str | None = None
     deployed_models: tuple[DeployedModelRef, ...] = ()
+    labels: dict[str, str] = {}
+    base_model_source: BaseModelSource = BaseModelSource()
+    encryption_spec: EncryptionSpec = EncryptionSpec()
+    checkpoints: tuple[WireCheckpoint, ...] = ()
 
 
 class JobPage(_Message):

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tuneops.core.observed import Checkpoint, JobState, ModelVersion
+from tuneops.core.observed import Checkpoint, DeclaredFields, JobState, ModelVersion
 from tuneops.errors import NotFound, ProviderError, Rejected, Unavailable
 from tuneops.vertex import listing
 
@@ -314,6 +314,37 @@ def test_versions(service: Any, ok: Make, no: Make) -> None:
         service.says(ok({"models": [{"name": MODEL}]})).list_versions(MODEL)
     with pytest.raises(Rejected):
         service.provider.list_versions(f"{MODEL}@2")
+
+
+def test_only_tuned_models_are_found_each_version_with_what_it_shows(
+    service: Any, ok: Make
+) -> None:
+    tuned = {
+        "name": f"{MODEL}@1",
+        "versionId": "1",
+        "labels": {"tune-type": "sft", "tuneops-owner": "other--prod"},
+        "baseModelSource": {"genieSource": {"baseModelUri": "publishers/google/models/gemini-9"}},
+        "encryptionSpec": {"kmsKeyName": "k"},
+        "checkpoints": [{"checkpointId": "a", "epoch": "2", "step": "7"}],
+        "deployedModels": [{"endpoint": "e", "checkpointId": "a"}],
+    }
+    plain = {
+        "name": "projects/123/locations/us-central1/models/77@1",
+        "modelSourceInfo": {"sourceType": "CUSTOM"},
+    }
+    found = service.says(
+        ok({"models": [plain], "nextPageToken": "a"}),
+        ok({"models": [tuned, tuned]}),
+        ok({"models": [tuned]}),
+    ).list_tuned()
+    assert paths(service)[0].endswith("/models") and len(paths(service)) == 3
+    shown = DeclaredFields(
+        method="supervised", base_model="gemini-9", encryption_key="k", epoch_count=2
+    )
+    assert [(one.name, one.owner, one.shown) for one in found] == [
+        (f"{MODEL}@1", "other--prod", shown)
+    ]
+    assert found[0].checkpoints == {"a": Checkpoint(epoch=2, step=7, endpoint="e")}
 
 
 def test_checkpoints(service: Any, ok: Make, no: Make) -> None:

@@ -8,9 +8,10 @@ import click
 from tuneops.cli.main import options
 from tuneops.cli.options import Command, common
 from tuneops.cli.project import open_project
-from tuneops.cli.session import connect
+from tuneops.cli.session import Session, connect
 from tuneops.core.address import NAME
-from tuneops.core.match import adoptable
+from tuneops.core.match import adoptable, repeated, stand_in
+from tuneops.core.observed import ObservedJob
 from tuneops.engine.reconcile import survey
 from tuneops.errors import Denied, DiskError, TuneopsError
 from tuneops.render.adoption import spec_text, why_not
@@ -59,15 +60,16 @@ def command(
         raise Denied(f"there is a spec named `{name}` already", help="choose another name")
     with connect(project, lambda _: None) as session:
         observed = survey(session.graph, session.world, session.settle).observed
-    job = adoptable(target, observed.jobs.values())
+        job = adoptable(target, observed.jobs.values()) or _version(session, target)
     if job is None:
         raise TuneopsError(
-            f"`{target}` is not there, and no job here made it",
+            f"`{target}` is not there, or is not tuned",
             help="`tuneops discover` lists the jobs that can be adopted",
         )
     if (why := why_not(job)) is not None:
         raise Denied(f"`{job.name}` cannot be adopted: {why}")
-    text = spec_text(name, job, as_is=as_is)
+    again = repeated(job, observed.jobs.values())
+    text = spec_text(name, job, as_is=as_is, nonce=again)
     if write is not None:
         try:
             with write.open("x", encoding="utf-8") as file:
@@ -89,3 +91,12 @@ def command(
     else:
         chosen.console.answer_text(text)
     return 0
+
+
+def _version(session: Session, target: str) -> ObservedJob | None:
+    """A version whose job is not there any more."""
+    base, at, number = target.partition("@")
+    if not at or f"/locations/{session.graph.target.location}/models/" not in base:
+        return None
+    version = (session.models.list_versions(base) or {}).get(number)
+    return stand_in(version, session.graph.target.owners) if version else None

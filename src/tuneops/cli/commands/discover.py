@@ -1,5 +1,6 @@
-"""`tuneops discover`: jobs that no workspace owns, and specs that take them over."""
+"""`tuneops discover`: jobs and models that no workspace owns, and specs that take them over."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from tuneops.cli.main import options
 from tuneops.cli.options import Command, common
 from tuneops.cli.project import Project, open_project
 from tuneops.cli.session import Session, connect
-from tuneops.core.observed import ObservedJob
+from tuneops.core.match import is_stand_in, repeated, stand_in
+from tuneops.core.observed import JobState, ObservedJob
 from tuneops.engine.reconcile import survey
 from tuneops.errors import DiskError
 from tuneops.render.adoption import spec_text, suggest_name, why_not
@@ -22,7 +24,12 @@ from tuneops.render.plan import short_job, short_model
 
 @click.command("discover", cls=Command)
 @common
-@click.option("--since", type=Duration(), help="Only jobs made within this time, such as 90d.")
+@click.option("--since", type=Duration(), help="Only what was made within this time, such as 90d.")
+@click.option(
+    "--state",
+    type=click.Choice([state.value.lower() for state in JobState]),
+    help="Only jobs in this state; a version without a job has succeeded.",
+)
 @click.option(
     "--write",
     type=click.Path(path_type=Path, file_okay=False),
@@ -30,10 +37,16 @@ from tuneops.render.plan import short_job, short_model
 )
 @click.pass_context
 def command(
-    context: click.Context, /, since: timedelta | None, write: Path | None, **values: Any
+    context: click.Context,
+    /,
+    since: timedelta | None,
+    state: str | None,
+    write: Path | None,
+    **values: Any,
 ) -> int:
-    """List jobs that no workspace owns; with --write, write specs that take them over.
+    """List jobs and models that no workspace owns; with --write, write specs that take them over.
 
+    A model is listed by its versions, and only where the job that made one is not there any more.
     Adopting is free: the specs plan as `adopt`, and as `keep` once they are applied.
 
     \b
@@ -45,9 +58,15 @@ def command(
     chosen = options(context, values)
     project = open_project(chosen)
     with connect(project, lambda _: None) as session:
-        jobs = _unowned(session, since)
+        jobs, every = _unowned(session, since)
+    jobs = [job for job in jobs if state in (None, job.state.value.lower())]
     names = _names(project, jobs)
-    written = _write(write, project, jobs, names) if write is not None else []
+    texts = {
+        names[job.name]: spec_text(names[job.name], job, nonce=repeated(job, every))
+        for job in jobs
+        if write is not None and job.name in names
+    }
+    written = _write(write, texts) if write is not None else []
     if chosen.machine:
         chosen.console.answer_json(_document(jobs, names, written))
         return 0
@@ -55,18 +74,31 @@ def command(
     return 0
 
 
-def _unowned(session: Session, since: timedelta | None) -> list[ObservedJob]:
-    """The jobs of the project and location that nobody owns and no lock entry names."""
+def _unowned(
+    session: Session, since: timedelta | None
+) -> tuple[list[ObservedJob], list[ObservedJob]]:
+    """What is here that nobody owns and no lock entry names, jobs first; and all jobs that are."""
     view = survey(session.graph, session.world, session.settle)
-    ours = {creation.job for _, _, creation in view.ledger.creations()}
+    jobs = [job for job in view.observed.jobs.values() if not is_stand_in(job)]
+    ours = [creation for _, _, creation in view.ledger.creations()]
+    taken = {name for one in ours for name in (one.job, one.model) if name}
+    made = {_version(job.model) for job in jobs if job.model} | set(map(_version, taken))
+    versions = (stand_in(one) for one in session.models.list_tuned())
+    orphans = (one for one in versions if one is not None and _version(one.name) not in made)
     found = [
         job
-        for job in view.observed.jobs.values()
+        for some in (jobs, orphans)
+        for job in sorted(some, key=lambda job: job.seniority)
         if job.ownership is None
-        and job.name not in ours
+        and job.name not in taken
         and (since is None or view.observed.at - job.created <= since)
     ]
-    return sorted(found, key=lambda job: job.seniority)
+    return found, jobs
+
+
+def _version(name: str) -> str:
+    """`55@2`: a project's id and its number name the same models."""
+    return name.rpartition("/")[2]
 
 
 def _names(project: Project, jobs: list[ObservedJob]) -> dict[str, str]:
@@ -80,19 +112,16 @@ def _names(project: Project, jobs: list[ObservedJob]) -> dict[str, str]:
     return names
 
 
-def _write(
-    folder: Path, project: Project, jobs: list[ObservedJob], names: dict[str, str]
-) -> list[str]:
-    """Write a spec for each job; a file that is there already is left alone."""
+def _write(folder: Path, texts: Mapping[str, str]) -> list[str]:
+    """Write specs by their names; a file that is there already is left alone."""
     written: list[str] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for job in jobs:
-            if job.name in names:
-                path = folder / f"{names[job.name]}.yaml"
-                with path.open("x", encoding="utf-8") as file:
-                    file.write(spec_text(names[job.name], job))
-                written.append(str(path))
+        for name, text in texts.items():
+            path = folder / f"{name}.yaml"
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+            written.append(str(path))
     except OSError as fault:
         raise DiskError(f"cannot write into `{folder}`: {fault.strerror}") from fault
     return written
@@ -100,8 +129,8 @@ def _write(
 
 def _lines(jobs: list[ObservedJob], names: dict[str, str], written: list[str]) -> list[Line]:
     if not jobs:
-        return [Line("No job here that tuneops does not know.")]
-    rows = [("JOB", "NAME", "STATE", "SOURCE", "MODEL")]
+        return [Line("No job and no model here that tuneops does not know.")]
+    rows = [("JOB OR MODEL", "NAME", "STATE", "SOURCE", "MODEL")]
     rows += [
         (
             short_job(job.name),
@@ -128,7 +157,7 @@ def _document(jobs: list[ObservedJob], names: dict[str, str], written: list[str]
         "command": "discover",
         "jobs": [
             {
-                "job": job.name,
+                "job": None if is_stand_in(job) else job.name,
                 "name": names.get(job.name),
                 "whyNot": why_not(job),
                 "state": job.state.value,

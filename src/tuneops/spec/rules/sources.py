@@ -21,6 +21,12 @@ ADOPTABLE = re.compile(
 )
 
 
+def adopts_version(draft: Draft) -> bool:
+    """Say whether a job takes over a model version: what it was trained on may be unknown."""
+    adopt = draft.spec.adopt or ""
+    return "@" in adopt and ADOPTABLE.fullmatch(adopt) is not None
+
+
 def training(draft: Draft) -> SupervisedTuningSpec | PreferenceOptimizationSpec | None:
     """The training part of a job, if it has exactly one."""
     spec = draft.spec
@@ -86,7 +92,8 @@ def has_one_method(project: Project) -> Iterator[Diagnostic]:
                 help="add `supervisedTuningSpec:` or `preferenceOptimizationSpec:`",
             )
         spec = training(draft)
-        if spec is not None and spec.training_dataset_uri is None and draft.whole:
+        unnamed = spec is not None and spec.training_dataset_uri is None
+        if unnamed and draft.whole and not adopts_version(draft):
             yield Diagnostic(
                 code="missing-field",
                 message=f"`trainingDatasetUri` is missing in `{given[0]}` of `{draft.address}`",
