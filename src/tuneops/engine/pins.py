@@ -22,13 +22,13 @@ from tuneops.core.desired import (
     Pins,
     Target,
     desire,
-    identical_jobs,
 )
 from tuneops.core.labels import Note, read_note
 from tuneops.core.lock import Creation, Lock
 from tuneops.core.observed import ObservedJob
 from tuneops.core.pins import data_pin, model_pin
 from tuneops.core.recipe import Dataset, Evidence, Pretuned
+from tuneops.core.twins import identical_jobs
 from tuneops.diagnostics import Diagnostic, SourceRef, has_errors
 from tuneops.engine.acceptance import accepted_parents
 from tuneops.engine.meanings import Meanings

@@ -25,7 +25,7 @@ from tests.support.builders import (
 )
 from tuneops.core.address import Address
 from tuneops.core.checkpoints import last_checkpoint, resolve_checkpoint
-from tuneops.core.desired import Adoption, DesiredJob, ModelRef, identical_jobs
+from tuneops.core.desired import Adoption, DesiredJob, ModelRef
 from tuneops.core.ledger import learn, survivor, updated
 from tuneops.core.lock import Lock
 from tuneops.core.match import made_by
@@ -33,6 +33,7 @@ from tuneops.core.observed import Checkpoint, JobState, ModelVersion, Observed
 from tuneops.core.plan import Action, Approval, Plan
 from tuneops.core.planner import make_plan
 from tuneops.core.recipe import AtEpoch, AtStep, BaseModel, Pretuned, WithId
+from tuneops.core.twins import identical_jobs
 from tuneops.core.view import look, parent_result
 from tuneops.diagnostics import SourceRef
 

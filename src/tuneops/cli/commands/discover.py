@@ -28,7 +28,8 @@ from tuneops.render.plan import short_job, short_model
 @click.option(
     "--state",
     type=click.Choice([state.value.lower() for state in JobState]),
-    help="Only jobs in this state; a version without a job has succeeded.",
+    metavar="STATE",
+    help="Only jobs in this state, such as succeeded, as all versions are.",
 )
 @click.option(
     "--write",
