@@ -4,10 +4,11 @@ Started as a program by the tests. It imports tuneops once; each line on stdin i
 on stdout what came of it. A run is a process of its own, with its own open files, and is killed by
 SIGKILL for real; only the imports are shared. A line is JSON:
 
-    {"folder": DIR, "words": [...], "at": "effect" | "write" | "request" | "", "n": 3,
-     "when": "before" | "after", "signal": 9, "env": {...}, "pid": FILE, "limit": BYTES,
-     "uid": 65534, "closed": true, "quick": true, "secrets": {...}, "bearer": "..."}
+    {"folder": DIR, "words": [...], "at": "effect" | "write" | "request" | "push" | "", "n": 3,
+     "git": "push", "when": "before" | "after", "signal": 9, "env": {...}, "pid": FILE,
+     "limit": BYTES, "uid": 65534, "closed": true, "quick": true, "secrets": {...}, "bearer": "..."}
 
+At `"push"`, what counts is each call of the git command `git` once the lock is being written back.
 `pid` is a file for the process's id; `limit` the largest file that it may write; `uid` whose rights
 it has, if it may choose; `closed` gives it a stdout that nobody reads; `quick` lets it look
 thrice without a wait. `secrets` are more variables, `bearer` what it shows to a service nearby.
@@ -25,12 +26,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tuneops.cli import applying, locks, reconciling
+from tuneops.cli import applying, locks, reconciling, session
 from tuneops.cli import main as command_line
 from tuneops.core import protocol
 from tuneops.emulator.application import Emulator
 from tuneops.engine import execute
-from tuneops.store import files
+from tuneops.store import files, plumbing
 from tuneops.vertex import auth
 
 assert applying and locks and reconciling, "imported before the fork"
@@ -61,8 +62,8 @@ class Fuse:
         return counted
 
 
-def plant(fuse: Fuse, where: str) -> None:
-    """Put the fuse on the effects, the local writes, or the requests that change something."""
+def plant(fuse: Fuse, where: str, command: str) -> None:
+    """Put the fuse on effects, local writes, requests that change something, or git at the end."""
     if where == "effect":
         execute.perform = fuse.around(execute.perform)
     elif where == "write":
@@ -77,6 +78,17 @@ def plant(fuse: Fuse, where: str) -> None:
             return (guarded if changes else answer)(self, environ, start)
 
         Emulator.__call__ = serve  # type: ignore[method-assign]
+    elif where == "push":
+        plain, counted, carry = plumbing.run, fuse.around(plumbing.run), session.carry
+
+        def run(root: Path, *words: str, **more: Any) -> Any:
+            return (counted if words[0] == command else plain)(root, *words, **more)
+
+        def carrying(*arguments: Any) -> Any:
+            plumbing.run = run
+            return carry(*arguments)
+
+        session.carry = carrying
     else:
         assert not where, where
 
@@ -94,7 +106,7 @@ def child(order: dict[str, Any], stdout: int, stderr: int) -> int:
         os.dup2(source, target)
     confine(order)
     fuse = Fuse(order.get("n", 0), order.get("when", ""), order.get("signal", signal.SIGKILL))
-    plant(fuse, order.get("at", ""))
+    plant(fuse, order.get("at", ""), order.get("git", ""))
     return command_line.run(order["words"])
 
 

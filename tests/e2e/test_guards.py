@@ -109,12 +109,12 @@ class Team:
         for clone in self.clones:
             git(self.folder, "clone", "--quiet", self.remote.as_uri(), str(clone))
 
-    def run(self, clone: Path, *words: str, nursery: int = 0) -> tuple[int, str]:
+    def run(self, clone: Path, *words: str, nursery: int = 0, **more: Any) -> tuple[int, str]:
         foreign = ("TUNEOPS_", "GOOGLE_", "STORAGE_")
         env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         env |= {"CI": "false", "GOOGLE_VERTEX_BASE_URL": self.url}
         words = words or ("apply", "--auto-approve")
-        done = self.nurseries[nursery].run(clone, *words, env=env)
+        done = self.nurseries[nursery].run(clone, *words, env=env, **more)
         return done["code"], done["stdout"] + done["stderr"]
 
     def both(self) -> list[tuple[int, str]]:
@@ -137,15 +137,20 @@ class Team:
         return git(self.remote, "for-each-ref", "--format=%(refname)").split()
 
 
-@pytest.fixture
-def team(tmp_path: Path, nurseries: list[Nursery]) -> Iterator[Team]:
-    database = tmp_path / "emulator.db"
+def serving(folder: Path, nurseries: list[Nursery]) -> Iterator[Team]:
+    """A team whose remote and whose service have seen no secret at the end."""
+    database = folder / "emulator.db"
     with (
         Crossing(database, wall=lambda: datetime.now(UTC), wall_dates=True) as emulator,
         EmulatorServer(emulator) as server,
     ):
-        yield Team(tmp_path, emulator, server.url, nurseries)
-    assert not canary.leaks(tmp_path / "remote.git", *tmp_path.glob("emulator*"))
+        yield Team(folder, emulator, server.url, nurseries)
+    assert not canary.leaks(folder / "remote.git", *folder.glob("emulator*"))
+
+
+@pytest.fixture
+def team(tmp_path: Path, nurseries: list[Nursery]) -> Iterator[Team]:
+    yield from serving(tmp_path, nurseries)
 
 
 def shown_guard(team: Team) -> str:

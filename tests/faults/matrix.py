@@ -44,6 +44,7 @@ BEFORE = "test_signals::test_a_stop_before_anything_is_sent_buys_nothing"
 ON_WIRE = (
     "test_signals::test_a_stop_while_a_create_is_on_the_wire_says_so_and_the_next_run_finds_it"
 )
+PUSH = "test_stops_at_the_push::test_a_stop_around_the_push_of_the_lock_loses_nothing"
 SEEDS = "test_seeds::test_seeds"
 PEOPLE = "test_anything_people_do::People"
 
@@ -248,8 +249,8 @@ MATRIX: dict[int, Fault] = {
         "130",
         "test_signals::test_a_second_interrupt_ends_it_at_once_and_loses_nothing",
     ),
-    65: row("SIGTERM, SIGHUP", "143", BEFORE, ON_WIRE),
-    66: row("SIGKILL anywhere", "-", KILL),
+    65: row("SIGTERM, SIGHUP", "143", BEFORE, ON_WIRE, PUSH),
+    66: row("SIGKILL anywhere", "-", KILL, PUSH),
     67: row(
         "the power fails",
         "-",
@@ -325,6 +326,7 @@ MATRIX: dict[int, Fault] = {
         "test_lock_travel::test_a_push_that_comes_too_late_is_made_again_from_what_was_first",
         "test_lock_travel::test_many_who_push_at_once_lose_nothing",
         "test_merge_driver::test_two_branches_that_both_applied_become_one_lock_and_one_plan",
+        PUSH,
     ),
     85: row(
         "a lock that cannot be pushed",

@@ -31,7 +31,7 @@ from tuneops.engine.reconcile import Terms, World
 from tuneops.engine.telling import Event
 from tuneops.errors import Busy, DiskError
 from tuneops.gcs.objects import far
-from tuneops.render.lines import counted
+from tuneops.render.lines import Line, counted
 from tuneops.render.plan import Header
 from tuneops.store.git import Checkout
 from tuneops.store.journal import Journal
@@ -70,7 +70,13 @@ class Session:
         try:
             yield
         finally:
-            carried = carry(self.graph.target, self.locks, self.travel, self.seen)
+            try:
+                carried = carry(self.graph.target, self.locks, self.travel, self.seen)
+            except BaseException:  # a stop: what is not pushed is not lost
+                words = "Stopped while the lock was being pushed"
+                kept = f"it is in {self.locks.shown} and its journal"
+                console.complain([Line(f"{words}; {kept}, and the next run pushes it.")])
+                raise
             self.carried.append(carried)
             console.say(carried.lines)
             console.complain_of(carried.findings)

@@ -126,6 +126,7 @@ def run(
             return Done(code=None, out=b"", trouble=f"git did not end within {seconds:g} s")
         except BaseException:
             _kill(process.pid)
+            process.wait()  # `with` does not, after a SIGINT
             raise
     trouble = "" if process.returncode == 0 else _spoken(err) or f"git ended {process.returncode}"
     return Done(code=process.returncode, out=out, trouble=trouble)
