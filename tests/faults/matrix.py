@@ -317,6 +317,7 @@ MATRIX: dict[int, Fault] = {
         "a lock of an old branch",
         "0",
         "test_disk_faults::test_82_a_lock_of_an_old_branch_is_caught_up",
+        "test_forks::test_a_checkout_without_the_newest_lock_buys_and_stops_nothing",
         PEOPLE,
     ),
     83: row("a lock that a newer tuneops wrote", "65", LOCK),
