@@ -16,8 +16,9 @@ branch, and off it. All of it is really run; see `columns.py`.
     seen            `bot/week week@was 2 RUNNING age=30h still=25h …`, `missing 2`,
                     `gone model 2`, `object b moved`, `object b gone`
 
-What a job's data turns out to be when it may have read it: `input=same`, `moved`, `gone`, or `late`
-(moved after the job ended); `read` is a job that shows what it counted in its data.
+What a job's data turns out to be when it may have read it: `input=same`, `moved`, `gone`, `late`
+(moved after the job ended) or `again` (the same bytes, written while it ran); `read` is a job that
+shows what it counted in its data.
 
 A job in lock and seen is made for the spec of its address, as it was if there is a `was`. The
 number is the job's id; `-` is an intent whose job was not seen. `slots` limits concurrent jobs.
@@ -368,9 +369,9 @@ def _input(job: DesiredJob, kind: str) -> SeenObject | None:
     if kind == "gone":
         return None
     there = job.recipe.training
-    if kind != "same":
+    if kind not in ("same", "again"):
         there = replace(there, crc32c="AAAAAQ==")
-    written = NOON - timedelta(minutes=30 if kind == "late" else 90)
+    written = NOON - timedelta(minutes={"late": 30, "same": 600}.get(kind, 90))
     return SeenObject(dataset=there, created=written)
 
 
@@ -530,6 +531,8 @@ def _tell(text: str) -> Iterator[str]:
         if key in known and known[key].policy != creation.policy:
             words = " ".join(policy_words(creation.policy)) or "as ever"
             yield f"policy: {address} {_short(creation.job or '')} {words}"
+        if creation.rewritten is not None:
+            yield f"noted: {address} {_short(creation.job or '')} its data was written again"
     for address, book in sorted(view.ledger.jobs.items()):
         if book.result is not None and book.result.job is not None:
             yield f"current: {address} {_short(book.result.job)}"

@@ -99,6 +99,8 @@ class SimWorld:
         self.versions: dict[str, dict[str, ModelVersion]] = {}
         self.checkpoints: dict[str, dict[str, Checkpoint]] = {}
         self.objects: dict[str, Dataset | None] = {}
+        self.writes: dict[str, list[datetime]] = {}
+        """When an object was written; as many generations as there are times."""
         self.claims: dict[str, tuple[Claim, int]] = {}
         self.claim_writes = 0
         """No generation comes twice, as in each of the stores, even once they were wiped."""
@@ -348,7 +350,16 @@ class SimWorld:
     def describe(self, uri: str) -> StoredObject | None:
         """What lies at a URI: bytes that follow from it, unless a test said otherwise."""
         dataset = self.objects.get(uri, a_dataset(uri))
-        return StoredObject(dataset=dataset, evidence=Evidence()) if dataset else None
+        writes = self.writes.get(uri)
+        if dataset is None or not writes:
+            return StoredObject(dataset=dataset, evidence=Evidence()) if dataset else None
+        evidence = Evidence(generation=str(len(writes)))
+        return StoredObject(dataset=dataset, evidence=evidence, created=writes[-1])
+
+    def write(self, uri: str, dataset: Dataset | None) -> None:
+        """Put an object there, or take it away."""
+        self.objects[uri] = dataset
+        self.writes.setdefault(uri, []).append(self.at)
 
     # --- what people do
 

@@ -95,5 +95,6 @@ def renamed(creation: Creation, job: ObservedJob) -> Creation:
         error=None,
         data_read=None,
         wrong_bytes=None,
+        rewritten=None,
         measured=None,
     )

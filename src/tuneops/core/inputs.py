@@ -10,6 +10,7 @@ never serves a model of unknown data, and never buys anything.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from tuneops.core.lock import Creation
 from tuneops.core.observed import JobState, ObservedJob, SeenObject
@@ -40,7 +41,7 @@ def judged(
     a job that ended and left nothing: there is nothing to be wrong.
     """
     if job.state.terminal and job.model is None:
-        return replace(after, data_read=None, wrong_bytes=None)
+        return replace(after, data_read=None, wrong_bytes=None, rewritten=None)
     if job.state.terminal:
         after = replace(after, data_read=None)
     if job.name not in inputs or not unproven(before, job):
@@ -51,6 +52,19 @@ def judged(
     known = after.evidence.training
     if there.dataset.same_bytes(pinned) and (known is None or there.evidence.agrees(known)):
         over = job.data_read and not job.state.terminal
-        return replace(after, data_read=True) if over else after
+        after = replace(after, data_read=True) if over else after
+        return replace(after, rewritten=_again(there, job) or after.rewritten)
     late = there.created is not None and job.ended is not None and there.created >= job.ended
     return after if late else replace(after, wrong_bytes=True)
+
+
+def _again(there: SeenObject, job: ObservedJob) -> datetime | None:
+    """When an object was written while a job may have been reading it, if it was.
+
+    Just before the create the pinned bytes were there, under an earlier generation. That they are
+    there again says nothing of what the job found in between; nor does it say that it read that.
+    """
+    written = there.created
+    if written is None or written <= job.created or (job.ended and written >= job.ended):
+        return None
+    return written

@@ -93,6 +93,10 @@ class Creation:
     """Of a live job: whether it had read its data while the pinned bytes were still there."""
     wrong_bytes: bool | None = None
     """Whether other bytes than the pinned ones were there when it read, or may have read, them."""
+    rewritten: datetime | None = None
+    """When its data was last written after the create and before it had surely read it: the pinned
+    bytes were there before and after, what was there in between nobody knows. Nothing rests on it.
+    """
     created: datetime | None = None
     ended: datetime | None = None
     model: str | None = None

@@ -21,6 +21,8 @@ class CommitText:
     date: str
 
 
+_BETWEEN = "the pinned bytes before and after, what it may have read in between is not known"
+
 Commits = Mapping[str, CommitText]
 """What is known of commits, by their full names."""
 
@@ -45,6 +47,8 @@ def provenance_text(line: Sequence[Origin], commits: Commits) -> Iterator[Line]:
 def _rows(origin: Origin, commits: Commits) -> Iterator[tuple[str, str]]:
     creation, cause = origin.creation, origin.creation.cause
     yield "  job", f"{short_job(creation.job) or 'not known yet'}{_ended(creation)}"
+    if creation.rewritten is not None:
+        yield "  data", f"written again {creation.rewritten:%Y-%m-%d %H:%M} UTC; {_BETWEEN}"
     if creation.source is not None:
         start_ = f"{short_model(creation.source.model)}, checkpoint {creation.source.checkpoint}"
         yield "  continues", start_
@@ -106,6 +110,7 @@ def _origin_json(origin: Origin, commits: Commits) -> dict[str, Any]:
             {"path": item.path, "before": item.before, "after": item.after}
             for item in origin.changes
         ],
+        **({"rewritten": creation.rewritten.isoformat()} if creation.rewritten else {}),
         "cause": {
             "commit": cause.commit,
             "dirty": cause.dirty,
