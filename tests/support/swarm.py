@@ -467,6 +467,7 @@ class SwarmRunner(Runner):
         earlier: dict[int, list[SimJob]] = {}
         for job in self.world.of_lineage(mine.lineage):
             earlier.setdefault(job.ownership.attempt, []).append(job)
+        failures = 0
         for attempt, twins in earlier.items():
             useful = any(_useful(job.shown.state) for job in twins)
             again = self.world.rules.guarded and attempt != mine.attempt
@@ -475,7 +476,9 @@ class SwarmRunner(Runner):
                 continue
             last = max(twins, key=lambda job: job.shown.ended or job.shown.created)
             if last.shown.state is JobState.FAILED:
-                assert attempt <= self.swarm.policy.retry.limit, "tried more often than allowed"
+                failures += 1
+                limit = self.swarm.policy.retry.limit
+                assert failures <= limit, "tried more often than allowed"
                 assert last.code in INFRASTRUCTURE_CODES, "tried again what cannot be cured"
             if last.shown.state is JobState.CANCELLED:
                 assert last.shown.name in self.world.cancels, "bought against a veto"

@@ -207,7 +207,7 @@ class Plan:
     desired: Mapping[str, str]
     """The lineage that each address asks for."""
     retries: Mapping[str, int]
-    """How often each address may be tried again by policy."""
+    """How often each address may be tried again by policy, after the attempt that its line has."""
     changes: tuple[Change, ...]
     drift: tuple[Drift, ...] = ()
     ceiling: Mapping[str, str] = field(default_factory=dict)
@@ -342,7 +342,7 @@ class Approval:
             under_way = change.action in (Action.WAIT, Action.ADOPT) or stuck
             highest = change.attempt if change.action.buys or unanswered else 0
             if retries and (change.action.buys or under_way):
-                highest = max(highest, retries + 1)
+                highest = max(highest, change.attempt + retries)
             if highest:
                 buys[change.address] = highest
         return Approval(

@@ -35,7 +35,10 @@ def make_plan(view: View) -> Plan:
         owner=view.graph.target.owner,
         environment=view.graph.target.environment,
         desired={str(job.address): job.lineage for job in view.graph.jobs},
-        retries={str(job.address): job.policy.retry.limit for job in view.graph.jobs},
+        retries={
+            str(job.address): _tries_left(view, job, decided[str(job.address)].attempt)
+            for job in view.graph.jobs
+        },
         changes=(*decided.values(), *more, *lines, *removals(view)),
         drift=(
             *find_drift(view.graph, view.ledger, view.observed),
@@ -153,11 +156,30 @@ def _ended(
         if lifted(job.resume, creation.job):
             return begin(view, job, again, Reason.RESUMED, None, decided)
         return _line(job, Action.HOLD, Reason.CANCELLED_ELSEWHERE, key, creation)
-    curable = creation.error is not None and creation.error.code in INFRASTRUCTURE_CODES
-    tries_left = creation.attempt <= job.policy.retry.limit
-    if creation.state is JobState.FAILED and curable and tries_left:
+    if _curable(creation) and _tries_left(view, job, creation.attempt):
         return begin(view, job, again, Reason.RETRY, None, decided)
     return _line(job, Action.HOLD, Reason.FAILED, key, creation)
+
+
+def _curable(creation: Creation) -> bool:
+    """Say whether an attempt failed for a cause that another try may cure."""
+    code = creation.error.code if creation.error is not None else None
+    return creation.state is JobState.FAILED and code in INFRASTRUCTURE_CODES
+
+
+def _tries_left(view: View, job: DesiredJob, attempt: int) -> int:
+    """How often this attempt may fail and be followed by another, by policy.
+
+    The failures before it count, and not the attempts that we cancelled ourselves or that `resume`
+    let go. An attempt that nothing is known of counts as a failure: what is forgotten buys nothing.
+    """
+    known = (
+        creation
+        for creation in view.ledger.at(str(job.address)).creations.values()
+        if creation.lineage == job.lineage and creation.attempt < attempt
+    )
+    excused = sum(1 for creation in known if not _curable(creation))
+    return max(0, job.policy.retry.limit - (attempt - 1 - excused))
 
 
 def _not_adopted(view: View, job: DesiredJob, adopt: Adoption) -> Change:
