@@ -10,11 +10,16 @@ branch, and off it. All of it is really run; see `columns.py`.
                     `supersede=finish remove=cancel queued=24h accept-partial protect`,
                     `was=robot/week accept=2:-1d` (the version of model 2, until yesterday),
                     `resume=2` (although job 2 was cancelled by somebody),
-                    `data=new~old` (the bytes of `old` under another name)
+                    `data=new~old` (the bytes of `old` under another name),
+                    `epochs=-` (left to the service)
     lock            `bot/week week@was 2 SUCCEEDED attempt=1 asked=20m by-us retired …`
+                    `from=1:2` (made from checkpoint 2 of model 1)
+                    `stamped` (recorded as what the spec of its address says now)
                     `removed bot/week 1@2` (the version is to be deleted)
     seen            `bot/week week@was 2 RUNNING age=30h still=25h …`, `missing 2`,
                     `gone model 2`, `object b moved`, `object b gone`
+
+`used=3` is a job that shows how many epochs it has used.
 
 What a job's data turns out to be when it may have read it: `input=same`, `moved`, `gone`, `late`
 (moved after the job ended) or `again` (the same bytes, written while it ran); `read` is a job that
@@ -78,6 +83,7 @@ from tuneops.core.recipe import (
     Dataset,
     Evidence,
     HyperParameters,
+    Pretuned,
     WithId,
 )
 from tuneops.core.rules import Ceiling, Freeze, Rules
@@ -194,7 +200,7 @@ def _declared(words: list[str]) -> DeclaredJob:
         after=options.pop("after", None),
         checkpoint=_rule(options.pop("checkpoint", "last")),
         data=f"gs://data/{data}",
-        hyper_parameters=HyperParameters(epoch_count=int(options.pop("epochs", 3))),
+        hyper_parameters=HyperParameters(epoch_count=_count(options.pop("epochs", "3"))),
         nonce=options.pop("nonce", None),
         suspended="suspended" in options,
         gate=_gate(options.pop("gate", None)),
@@ -207,6 +213,10 @@ def _declared(words: list[str]) -> DeclaredJob:
     options.pop("suspended", None)
     assert not options, options
     return job
+
+
+def _count(text: str) -> int | None:
+    return None if text == "-" else int(text)
 
 
 def _rules(story: Story) -> Rules:
@@ -314,6 +324,11 @@ class _Cast:
             changes["wrong_bytes"] = True
         if "read" in options:
             changes["data_read"] = True
+        if "from" in options:
+            model, _, checkpoint = options["from"].partition(":")
+            changes["source"] = Pretuned(model=model_name(int(model)), checkpoint=checkpoint)
+        if "stamped" in options:
+            changes["stamps"] = (self.find(f"{job.address}@specs").lineage,)
         if number == "-":
             changes["asked"] = NOON - _minutes(options["asked"])
             creation = a_creation(job, number=None, attempt=attempt, **changes)
@@ -357,6 +372,9 @@ class _Cast:
             seen = replace(seen, data_read=True)
         if "input" in options:
             self.inputs[seen.name] = _input(job, options["input"])
+        if "used" in options:
+            used = replace(seen.fields, epoch_count=int(options["used"]))
+            seen = replace(seen, fields=used)
         if "nameless" in options:
             seen = replace(seen, ownership=None)
         if "other-settings" in options:
@@ -474,6 +492,8 @@ def _line(change: Change, cost: str) -> str:
         words += [f"off {_short(name)}" for name in change.move.elsewhere]
     if change.deletes:
         words.append(f"deletes {_short(change.model or '')}")
+    if change.action is Action.KEEP:
+        words += [f"{one.path} {one.before or 'unset'} -> {one.after}" for one in change.fields]
     words += [f"({detail})" for detail in change.detail]
     parts = (
         f"{GLYPHS[change.action]} {change.place:<12}",

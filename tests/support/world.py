@@ -37,6 +37,9 @@ from tuneops.errors import Rejected, Unanswered, Unavailable
 from tuneops.store.journal import Journal, Line
 from tuneops.store.lockfile import dump, empty_lock, parse
 
+CHOSEN = 3
+"""How many epochs the service trains where nobody says."""
+
 Fault = str
 """What happens to a create: `lost-answer`, `lost-request`, `late`, `refused` or `busy`."""
 
@@ -218,6 +221,7 @@ class SimWorld:
         assert ownership is not None, "every create carries our labels"
         self._check_create(request, ownership)
         number = len(self.jobs) + 1
+        epochs = request.hyper_parameters.epoch_count or CHOSEN
         low, high = self.rules.minutes
         code = self.rules.failures.get(number, 0)
         fate = JobState.FAILED if code else JobState.SUCCEEDED
@@ -228,7 +232,7 @@ class SimWorld:
             state=JobState.PENDING,
             created=self.at,
             ownership=ownership,
-            fields=shown_fields(request),
+            fields=replace(shown_fields(request), epoch_count=epochs),
             description=request.description,
             display_name=request.display_name or "",
             experiment=f"experiment-{number}",
@@ -243,7 +247,7 @@ class SimWorld:
             ends=begins + timedelta(minutes=self.random.randint(low, high)),
             fate=JobState.SUCCEEDED if fate is JobState.UNKNOWN else fate,
             code=code,
-            epochs=request.hyper_parameters.epoch_count or 3,
+            epochs=epochs,
         )
         self.jobs[shown.name] = job
         return job

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from tests.support.builders import PLAIN, SETTLE, a_dataset, a_declared, a_graph, a_mark, a_target
 from tests.support.swarm import QuickDisk
-from tests.support.world import Crash, Rules, Runner, SimJob, SimWorld
+from tests.support.world import CHOSEN, Crash, Rules, Runner, SimJob, SimWorld
 from tuneops.core.address import Address
 from tuneops.core.desired import DeclaredJob, DesiredGraph, ParentRef
 from tuneops.core.labels import read_labels, read_note
@@ -23,6 +23,7 @@ from tuneops.core.policy import Policy, Retry
 from tuneops.core.provenance import trace
 from tuneops.core.rebuild import rebuild
 from tuneops.core.request import JobRequest
+from tuneops.core.stamps import stamped
 from tuneops.engine.reconcile import Terms, survey
 from tuneops.errors import Rejected, TuneopsError
 
@@ -104,6 +105,7 @@ class Year:
             self._append,
             self._edit,
             self._edit,
+            self._say,
             self._remove_leaf,
             self._insert,
             self._rename,
@@ -122,14 +124,24 @@ class Year:
         new = a_declared(
             f"{name}/{self._word()}", after=above, data=self._data(), policy=self._policy()
         )
-        return (*self.garden, new)
+        left = replace(PLAIN, epoch_count=self.dice.choice((None, 3)))
+        return (*self.garden, replace(new, hyper_parameters=left))
 
     def _edit(self) -> Garden:
         late = self.dice.choice((True, True, True, False))
         some = self.garden[len(self.garden) // 2 :] if late else self.garden
         job = self.dice.choice(some)
-        epochs = replace(PLAIN, epoch_count=self.dice.randint(1, 5))
+        epochs = replace(PLAIN, epoch_count=self.dice.choice((None, 1, 2, 3, 3, 4, 5)))
         return self._with(job, replace(job, hyper_parameters=epochs))
+
+    def _say(self) -> Garden:
+        """Write down what the service chose."""
+        left = [job for job in self.garden if job.hyper_parameters.epoch_count is None]
+        if not left:
+            return self._append()
+        job = self.dice.choice(left)
+        said = replace(PLAIN, epoch_count=self.dice.choice((CHOSEN, CHOSEN, 5)))
+        return self._with(job, replace(job, hyper_parameters=said))
 
     def _with(self, old: DeclaredJob, new: DeclaredJob) -> Garden:
         return tuple(new if job is old else job for job in self.garden)
@@ -260,6 +272,12 @@ class Year:
             uri = self.dice.choice(self.garden).training.location
             self.world.objects[uri] = a_dataset(uri, self._word())
 
+    @property
+    def stamped(self) -> int:
+        """How many results stand for what a spec came to say."""
+        lock = self.runner.disk.load()
+        return sum(1 for _, _, creation in lock.creations() if creation.stamps)
+
     # --- the days
 
     def live_through(self, days: int) -> None:
@@ -294,11 +312,11 @@ class Year:
         held = {
             change.address for change in self.runner.plan().changes if change.action is Action.HOLD
         }
-        for job in self.commits[-1].jobs:
+        view = survey(self.commits[-1], self.runner._ports, SETTLE)
+        for job in view.graph.jobs:
             result = lock.at(str(job.address)).result
             done = result is not None and result.lineage == job.lineage
             assert done or str(job.address) in held, f"{job.address} has no result and no hold"
-        view = survey(self.commits[-1], self.runner._ports, SETTLE)
         lock = rebuild(self.commits[-1], lock, view.observed, SETTLE).lock
         known = {entry.mark: (address, key) for address, key, entry in lock.creations()}
         for sim in self.world.jobs.values():
@@ -356,6 +374,7 @@ class Gardener(Runner):
         note = read_note(request.description)
         assert mine is not None and note is not None
         self._check_cause(mine, note.commit)
+        self._check_need(request, note.nonce)
         if any(not job.shown.state.terminal for job in self.world.jobs.values()):
             self.year.diary.busy += 1
             raise Rejected("no room", status=429, reason="RESOURCE_EXHAUSTED")
@@ -370,21 +389,34 @@ class Gardener(Runner):
 
     def _check_cause(self, mine: Ownership, commit: str) -> None:
         """It is wanted by the commit in whose name it is bought, which is the one checked out."""
-        graph = self.year.commits[int(commit, 16)]
+        seen = {job.shown.name: job.shown for job in self.world.jobs.values()}
+        graph = stamped(self.year.commits[int(commit, 16)], self.disk.load(), seen)
         assert int(commit, 16) == self.head, "bought for another commit than the one checked out"
         wanted = {job.lineage: job for job in graph.jobs}
         assert mine.lineage in wanted, "bought without a cause in git"
         desired = wanted[mine.lineage]
         assert not desired.suspended, "bought although it is suspended"
         earlier = sorted(self.world.of_lineage(mine.lineage), key=lambda job: job.ownership.attempt)
+        failures = [job for job in earlier if job.shown.state is JobState.FAILED]
+        assert len(failures) <= desired.policy.retry.limit, "tried more often than allowed"
         for job in earlier:
             assert job.shown.state.terminal, "bought while it runs"
             assert job.shown.state is not JobState.SUCCEEDED, "bought although it is there"
             if job.shown.state is JobState.FAILED:
-                curable = job.code in INFRASTRUCTURE_CODES
-                assert curable and job.ownership.attempt <= desired.policy.retry.limit
+                assert job.code in INFRASTRUCTURE_CODES, "tried again what cannot be cured"
             else:
                 assert job.shown.name in self.world.cancels, "a person's veto was overruled"
+
+    def _check_need(self, request: JobRequest, nonce: str) -> None:
+        """No finished job shows that it is what is asked for: by its request, told by nobody."""
+        asked = request.hyper_parameters.epoch_count
+        for job in self.world.jobs.values():
+            note = read_note(job.shown.description)
+            same = (job.request.training_uri, job.request.source, note and note.nonce)
+            if same == (request.training_uri, request.source, nonce) and asked is not None:
+                shown = job.shown.fields.epoch_count
+                done = job.shown.state is JobState.SUCCEEDED and job.shown.model is not None
+                assert not (done and shown == asked), "bought although a job shows that it is it"
 
 
 def main(first: int, count: int) -> int:

@@ -149,7 +149,8 @@ def _relined(graph: DesiredGraph, sources: Mapping[Address, Upstream]) -> Desire
     while waiting:
         later = []
         for job in waiting:
-            source = sources.get(job.address, job.recipe.source)
+            said = job.restated or job.recipe
+            source = sources.get(job.address, said.source)
             if not isinstance(source, Upstream):
                 done[job.address] = job
             elif (parent := done.get(Address.parse(source.from_))) is None:
@@ -157,8 +158,11 @@ def _relined(graph: DesiredGraph, sources: Mapping[Address, Upstream]) -> Desire
             else:
                 fixed = source.lineage if job.accept or job.address in sources else ""
                 source = replace(source, lineage=fixed or parent.lineage)
-                recipe = replace(job.recipe, source=source)
-                done[job.address] = replace(job, recipe=recipe, lineage=lineage(recipe))
+                recipe = replace(said, source=source)
+                new = lineage(recipe)
+                done[job.address] = replace(
+                    job, recipe=recipe, lineage=new, stated=new, restated=None
+                )
         assert len(later) < len(waiting), "the jobs wait for each other"
         waiting = later
     return replace(graph, jobs=tuple(done.values()))

@@ -278,6 +278,11 @@ class DesiredJob:
     resume: str | None = None
     evaluation_config: Mapping[str, Any] | None = None
     gate: Gate | None = None
+    stated: str = ""
+    """The lineage of what the specs say, where `lineage` is that of a creation which is the same:
+    by a re-stamp here or above."""
+    restated: Recipe | None = None
+    """What the spec says, where `recipe` is that of such a creation."""
 
     @property
     def parent(self) -> Address | None:
@@ -368,10 +373,12 @@ def _desire(
         encryption_key=job.encryption_key,
         nonce=job.nonce,
     )
+    identity = lineage(recipe)
     return DesiredJob(
         address=job.address,
         recipe=recipe,
-        lineage=lineage(recipe),
+        lineage=identity,
+        stated=identity,
         training=training,
         validation=validation,
         model_ref=job.source if isinstance(job.source, ModelRef) else None,

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Literal
 
 from tuneops.core.desired import DesiredJob
+from tuneops.core.fingerprint import version_of
 from tuneops.core.labels import Note, read_note, read_policy
 from tuneops.core.lock import Cause, Creation, EvidenceSet
 from tuneops.core.match import compatible
@@ -33,6 +34,7 @@ def marked(recipe: Recipe, job: ObservedJob, note: Note) -> Creation:
         lineage=ownership.lineage,
         mark=ownership.mark,
         recipe=recipe,
+        hash_version=version_of(ownership.lineage),
         evidence=EvidenceSet(
             training=note.training_evidence or Evidence(),
             validation=(note.validation_evidence or Evidence()) if note.validation else None,

@@ -7,8 +7,9 @@ hash version is kept for ever; a new one is added beside the old, and golden vec
 import base64
 import hashlib
 import json
+import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import assert_never
 
@@ -25,28 +26,41 @@ from tuneops.core.recipe import (
 )
 
 HASH_VERSION = 1
+"""The version of what is hashed from now on."""
+
+_VERSIONED = re.compile(r"v([1-9][0-9]{0,3})-[a-z2-7]+")
 
 Canonical = str | int | None | Mapping[str, "Canonical"]
 
 
 def fingerprint(recipe: Recipe) -> str:
     """Hash what a recipe says itself; its ancestors do not count."""
-    return _hash("fingerprint", _material(recipe))
+    return _hash("fingerprint", FORMS[HASH_VERSION](recipe), HASH_VERSION)
 
 
-def lineage(recipe: Recipe) -> str:
+def lineage(recipe: Recipe, version: int | None = None) -> str:
     """Hash a recipe together with all its ancestors: `v1-` and 52 base32 characters.
 
-    Known before anything runs, because an upstream source carries its parent's lineage.
+    Known before anything runs, because an upstream source carries its parent's lineage. `version`
+    is that of a hash made earlier; KeyError for one that this tuneops does not know.
     """
+    number = HASH_VERSION if version is None else version
     parent = recipe.source.lineage if isinstance(recipe.source, Upstream) else None
-    ancestry: Mapping[str, Canonical] = {"parent": parent, "recipe": _material(recipe)}
-    digest = _hash("lineage", ancestry)
-    return f"v{HASH_VERSION}-{digest}"
+    ancestry: Mapping[str, Canonical] = {"parent": parent, "recipe": FORMS[number](recipe)}
+    return f"v{number}-{_hash('lineage', ancestry, number)}"
+
+
+def version_of(lineage: str) -> int:
+    """The hash version that a lineage was made with; what says none is of the first."""
+    found = _VERSIONED.fullmatch(lineage)
+    return int(found[1]) if found else 1
 
 
 def creation_key(*, owner: str, project: str, location: str, lineage: str, attempt: int) -> str:
-    """Name the one creation that may exist for this lineage and attempt."""
+    """Name the one creation that may exist for this lineage and attempt.
+
+    A key is of its lineage's hash version: a newer tuneops finds the claims of the older one.
+    """
     parts: dict[str, Canonical] = {
         "attempt": attempt,
         "lineage": lineage,
@@ -54,12 +68,12 @@ def creation_key(*, owner: str, project: str, location: str, lineage: str, attem
         "owner": owner,
         "project": project,
     }
-    return "k" + _hash("creation", parts)[:26]
+    return "k" + _hash("creation", parts, version_of(lineage))[:26]
 
 
 def purse_key(workspace: str) -> str:
     """Name the one record in which all runs of a workspace say what they are about to buy."""
-    return "p" + _hash("purse", {"workspace": workspace})[:26]
+    return "p" + _hash("purse", {"workspace": workspace}, 1)[:26]
 
 
 def decimal_text(number: Decimal) -> str:
@@ -123,9 +137,14 @@ def _rule(rule: CheckpointRule) -> Canonical:
             return {"id": rule.id}
 
 
-def _hash(purpose: str, value: Mapping[str, Canonical]) -> str:
+FORMS: dict[int, Callable[[Recipe], Mapping[str, Canonical]]] = {1: _material}
+"""The canonical form of a recipe in every hash version; a form that was released is never edited,
+and leaves out what it does not know."""
+
+
+def _hash(purpose: str, value: Mapping[str, Canonical], version: int) -> str:
     text = json.dumps(
-        [f"tuneops-{purpose}-v{HASH_VERSION}", value],
+        [f"tuneops-{purpose}-v{version}", value],
         ensure_ascii=False,
         separators=(",", ":"),
         sort_keys=True,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from tuneops.core.checkpoints import choose, chosen
 from tuneops.core.desired import DesiredGraph
 from tuneops.core.entry import evidence_of, found, marked, refusal, renamed, source_of
-from tuneops.core.fingerprint import creation_key
+from tuneops.core.fingerprint import creation_key, lineage, version_of
 from tuneops.core.inputs import judged
 from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.match import adoptable, shows
@@ -28,7 +28,8 @@ def learn(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta
     Adds jobs of ours that are desired or accepted and were not recorded, binds answers to intents,
     follows states, moves creations to the address that wants them now, retires addresses that no
     spec wants but for protected ones, forgets unwanted intents older than `settle`, writes down
-    policies as the specs have them now, appoints `current`, and notes what was measured.
+    policies as the specs have them now, records re-stamps, appoints `current`, and notes what was
+    measured.
     """
     desk = _Desk(graph, lock, observed, settle)
     desk.follow()
@@ -37,6 +38,7 @@ def learn(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta
     desk.move()
     desk.forget()
     desk.heed()
+    desk.stamp()
     return choose(graph, note_metrics(graph, desk.close(), observed), observed)
 
 
@@ -139,9 +141,9 @@ class _Desk:
     def bind(self) -> None:
         """Bind jobs of ours to their creation key: to its intent, or as a new entry."""
         target, accepted = self.graph.target, set(self.graph.accepted())
-        for (lineage, attempt), jobs in self.observed.owned(*target.owners).items():
-            key = self.key(lineage, attempt)
-            if lineage in accepted and lineage not in self.wanted and key not in self.places:
+        for (label, attempt), jobs in self.observed.owned(*target.owners).items():
+            key = self.key(label, attempt)
+            if label in accepted and label not in self.wanted and key not in self.places:
                 self._recall(key, jobs)
                 continue
             genuine = self._genuine(jobs, key)
@@ -152,9 +154,9 @@ class _Desk:
                 creations = self.creations(key)
                 if not creations[key].succeeded:
                     creations[key] = self.updated(renamed(creations[key], job), job)
-            elif lineage in self.wanted:
-                address = str(self.wanted[lineage].address)
-                creation = found(self.wanted[lineage], job)
+            elif label in self.wanted:
+                address = str(self.wanted[label].address)
+                creation = found(self.wanted[label], job)
                 self.jobs.setdefault(address, {})[key] = self.updated(creation, job)
                 self.places[key] = _Place(address, retired=False)
 
@@ -205,6 +207,7 @@ class _Desk:
                 lineage=job.lineage,
                 mark="",
                 recipe=job.recipe,
+                hash_version=version_of(job.lineage),
                 evidence=evidence_of(job),
                 policy=job.policy,
                 source=source_of(there),
@@ -272,6 +275,16 @@ class _Desk:
             for key, creation in creations.items():
                 if creation.policy != job.policy:
                     creations[key] = chosen(replace(creation, policy=job.policy))
+
+    def stamp(self) -> None:
+        """Record in results for which other lineages they stand."""
+        for job in self.graph.jobs:
+            creations = self.jobs.get(str(job.address), {})
+            done = LockedJob(creations=creations).done(job.lineage) if job.restated else None
+            if done is not None and job.restated is not None:
+                key, creation = done
+                stamps = {*(creation.stamps or ()), lineage(job.restated)}
+                creations[key] = replace(creation, stamps=tuple(sorted(stamps)))
 
     def close(self) -> Lock:
         """The new lock."""

@@ -106,6 +106,8 @@ class Creation:
     error: Failure | None = None
     measured: Mapping[str, Measured] | None = None
     """The metrics that some rule or gate has asked for, by their names."""
+    stamps: tuple[str, ...] | None = None
+    """Lineages of specs that say in other words what this creation is (`core.stamps`), in order."""
 
     @property
     def unanswered(self) -> bool:

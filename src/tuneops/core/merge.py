@@ -290,6 +290,7 @@ def join(one: Creation, two: Creation) -> Creation:
         data_read=max(one.data_read, two.data_read, key=order) if live else None,
         policy=replace(best.policy, protect=protect),
         measured=_measured(one.measured or {}, two.measured or {}) or None,
+        stamps=tuple(sorted({*(one.stamps or ()), *(two.stamps or ())})) or None,
     )
 
 
@@ -319,6 +320,7 @@ def _knowledge(creation: Creation) -> tuple[Any, ...]:
         rewritten=None,
         data_read=None,
         measured=None,
+        stamps=None,
         checkpoints=checkpoints,
         policy=replace(creation.policy, protect=None),
     )

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     IN_SYNC = "in-sync"
     REUSED = "reused"
     RENAMED = "renamed"
+    RE_STAMPED = "re-stamped"
     FOUND = "found"
     NAMED = "named"
     RUNNING = "running"
@@ -205,7 +206,7 @@ class Plan:
     owner: str
     environment: str
     desired: Mapping[str, str]
-    """The lineage that each address asks for."""
+    """The lineage that each address asks for, as its spec says it."""
     retries: Mapping[str, int]
     """How often each address may be tried again by policy, after the attempt that its line has."""
     changes: tuple[Change, ...]
@@ -221,6 +222,8 @@ class Plan:
     unpinned: Mapping[str, int] = field(default_factory=dict)
     """How many examples of a job's data name files whose bytes nobody pins, by the addresses that
     are bought and whose data was read. For people, too."""
+    bound: Mapping[str, str] = field(default_factory=dict)
+    """Where the lineage in use is not the one of `desired`, for a re-stamp: the one in use."""
 
     @property
     def is_empty(self) -> bool:
@@ -268,9 +271,13 @@ class Plan:
         changes = (_left(change) if change in undone else change for change in self.changes)
         return replace(self, changes=tuple(changes))
 
+    def lineage(self, address: str) -> str | None:
+        """The lineage in use at a desired address."""
+        return self.bound.get(address) or self.desired.get(address)
+
     def find(self, address: str) -> Change | None:
         """The line that speaks of a desired address."""
-        lineage = self.desired.get(address)
+        lineage = self.lineage(address)
         for change in self.changes:
             if change.address == address and change.lineage == lineage and not change.alias:
                 return change
@@ -334,7 +341,7 @@ class Approval:
         """
         buys: dict[str, int] = {}
         for change in plan.changes:
-            if change.lineage is None or plan.desired.get(change.address) != change.lineage:
+            if change.lineage is None or plan.lineage(change.address) != change.lineage:
                 continue
             retries = plan.retries.get(change.address, 0)
             unanswered = change.action is Action.WAIT and change.job is None
@@ -355,7 +362,8 @@ class Approval:
                 change.lineage
                 for change in plan.changes
                 if change.action is Action.WAIT and change.job is None and change.lineage
-            ),
+            )
+            | {plan.bound[address] for address in buys if address in plan.bound},
             ceiling=dict(plan.ceiling),
             deletes=frozenset(map(_version, plan.deletions)),
         )

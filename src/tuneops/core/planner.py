@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tuneops.core.desired import Adoption, DesiredJob
+from tuneops.core.diff import diff_recipes
 from tuneops.core.drift import find_drift
 from tuneops.core.entry import refusal
 from tuneops.core.excess import excess
+from tuneops.core.fingerprint import version_of
 from tuneops.core.gates import judge
 from tuneops.core.ledger import settled
 from tuneops.core.lock import Creation
@@ -19,6 +21,7 @@ from tuneops.core.plan import Action, Change, Plan, Reason
 from tuneops.core.policy import lifted
 from tuneops.core.promotion import pointer_drift, promotions
 from tuneops.core.purchase import begin, why_new
+from tuneops.core.recipe import Recipe
 from tuneops.core.removal import removals
 from tuneops.core.view import View
 
@@ -34,7 +37,10 @@ def make_plan(view: View) -> Plan:
     return Plan(
         owner=view.graph.target.owner,
         environment=view.graph.target.environment,
-        desired={str(job.address): job.lineage for job in view.graph.jobs},
+        desired={str(job.address): job.stated for job in view.graph.jobs},
+        bound={
+            str(job.address): job.lineage for job in view.graph.jobs if job.lineage != job.stated
+        },
         retries={
             str(job.address): _tries_left(view, job, decided[str(job.address)].attempt)
             for job in view.graph.jobs
@@ -86,13 +92,16 @@ def _finished(view: View, job: DesiredJob, key: str, creation: Creation) -> Chan
         if verdict.hold is not None:
             held = _line(job, Action.HOLD, verdict.hold, key, creation)
             return replace(held, detail=words)
-    return replace(_kept(view, job, key, creation), detail=words)
+    kept = _kept(view, job, key, creation)
+    return replace(kept, detail=(*kept.detail, *words))
 
 
 def _kept(view: View, job: DesiredJob, key: str, creation: Creation) -> Change:
     before = view.recorded.get(key)
     if before is None or before[1].job is None:
         return _line(job, Action.ADOPT, _how_found(creation), key, creation)
+    if job.restated is not None and creation.stamps != before[1].stamps:
+        return _re_stamped(job, job.restated, key, creation)
     if before[0] != str(job.address):
         return _line(job, Action.KEEP, Reason.RENAMED, key, creation)
     if creation.state is not JobState.SUCCEEDED:
@@ -101,6 +110,14 @@ def _kept(view: View, job: DesiredJob, key: str, creation: Creation) -> Change:
         return _line(job, Action.KEEP, Reason.PARENT_ACCEPTED, key, creation)
     reused = before[1].succeeded and view.before.at(before[0]).current != key
     return _line(job, Action.KEEP, Reason.REUSED if reused else Reason.IN_SYNC, key, creation)
+
+
+def _re_stamped(job: DesiredJob, said: Recipe, key: str, creation: Creation) -> Change:
+    line = _line(job, Action.KEEP, Reason.RE_STAMPED, key, creation)
+    versions = version_of(creation.lineage), version_of(job.stated)
+    words = (f"hashed by version {versions[0]}, now {versions[1]}",)
+    detail = words if versions[0] != versions[1] else ()
+    return replace(line, fields=diff_recipes(creation.recipe, said), detail=detail)
 
 
 def _how_found(creation: Creation) -> Reason:

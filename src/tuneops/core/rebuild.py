@@ -19,12 +19,13 @@ from tuneops.core.desired import DesiredGraph
 from tuneops.core.entry import found, marked
 from tuneops.core.fingerprint import creation_key
 from tuneops.core.inputs import judged
-from tuneops.core.ledger import learn, survivor, updated
+from tuneops.core.ledger import survivor, updated
 from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.match import shows
 from tuneops.core.observed import Observed, ObservedJob
 from tuneops.core.pointers import note_pointers
 from tuneops.core.recall import UnreadableError, recall
+from tuneops.core.stamps import learned, stamped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class _Desk:
     def __init__(
         self, graph: DesiredGraph, lock: Lock, observed: Observed, asked: Mapping[str, str]
     ) -> None:
-        self.graph = graph
+        self.graph = graph = stamped(graph, lock, observed.jobs)
         self.asked = asked
         self.lock = lock
         self.observed = observed
@@ -85,8 +86,8 @@ class _Desk:
             genuine = tuple(job for job in jobs if self.reads(job)) or jobs
             self.add(attempt, survivor(genuine), known, twins=len(genuine) - 1)
         guesses = self.appoint(before)
-        lock = learn(self.graph, self.lock, self.observed, settle)
-        lock = note_pointers(self.graph, lock, self.observed)
+        graph, lock = learned(self.graph, self.lock, self.observed, settle)
+        lock = note_pointers(graph, lock, self.observed)
         for address, key in guesses.items():
             self.question(lock.at(address), address, key)
         count = sum(len(jobs) for jobs in owned.values())

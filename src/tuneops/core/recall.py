@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
-from tuneops.core.fingerprint import lineage
+from tuneops.core.fingerprint import FORMS, lineage, version_of
 from tuneops.core.labels import Note, read_note
 from tuneops.core.observed import DeclaredFields, ObservedJob
 from tuneops.core.recipe import (
@@ -31,6 +31,7 @@ class UnreadableError(Exception):
 def recall(job: ObservedJob, project: str, location: str) -> tuple[Recipe, Note]:
     """The recipe of a job of ours, as its marks and fields give it, and its machine line.
 
+    A lineage of a later hash version cannot be checked, and the recipe is taken as it reads.
     UnreadableError when they do not give one that hashes to the lineage of its label, or when the
     job shows other settings than its marks say.
     """
@@ -50,7 +51,9 @@ def recall(job: ObservedJob, project: str, location: str) -> tuple[Recipe, Note]
         encryption_key=shown.encryption_key,
         nonce=note.nonce or None,
     )
-    if job.ownership is None or lineage(recipe) != job.ownership.lineage:
+    label = job.ownership.lineage if job.ownership else ""
+    version = version_of(label)
+    if job.ownership is None or (version in FORMS and lineage(recipe, version) != label):
         raise UnreadableError("its fields and marks give another lineage than its label")
     return recipe, note
 

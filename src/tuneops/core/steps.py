@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tuneops.core.checkpoints import resolve_checkpoint
 from tuneops.core.desired import DesiredJob
 from tuneops.core.entry import evidence_of
+from tuneops.core.fingerprint import version_of
 from tuneops.core.labels import Note, describe, job_labels, policy_words
 from tuneops.core.lock import Cause, Creation
 from tuneops.core.observed import JobState, Ownership
@@ -147,6 +148,7 @@ def intent(step: CreateJob, mark: str, cause: Cause) -> Creation:
         lineage=step.job.lineage,
         mark=mark,
         recipe=step.job.recipe,
+        hash_version=version_of(step.job.lineage),
         evidence=evidence_of(step.job),
         policy=step.job.policy,
         source=step.source if isinstance(step.source, Pretuned) else None,

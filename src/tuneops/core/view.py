@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tuneops.core.desired import DesiredGraph, DesiredJob
-from tuneops.core.ledger import learn
 from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.observed import JobState, Observed, ObservedJob
 from tuneops.core.pointers import note_pointers
 from tuneops.core.recipe import Upstream
+from tuneops.core.stamps import learned
 
 _STUCK = (JobState.PAUSED, JobState.UNKNOWN)
 _STANDING = (JobState.QUEUED, JobState.PENDING, *_STUCK)
@@ -57,7 +57,8 @@ class View:
 
 def look(graph: DesiredGraph, lock: Lock, observed: Observed, settle: timedelta) -> View:
     """Bring the lock up to date with the world and put both beside what is desired."""
-    ledger = note_pointers(graph, learn(graph, lock, observed, settle), observed)
+    graph, ledger = learned(graph, lock, observed, settle)
+    ledger = note_pointers(graph, ledger, observed)
     recorded = {key: (address, creation) for address, key, creation in lock.creations()}
     labelled: dict[str, tuple[ObservedJob, ...]] = {}
     for (lineage, _), jobs in observed.owned(*graph.target.owners).items():

@@ -12,6 +12,7 @@ from tuneops.core.match import adoptable, stand_in
 from tuneops.core.metrics import unread, wanted
 from tuneops.core.observed import Checkpoint, Observed, ObservedJob, Point, SeenObject
 from tuneops.core.pointers import short_version
+from tuneops.core.stamps import stamped
 from tuneops.core.view import View
 from tuneops.engine.ports import (
     ClaimStore,
@@ -47,9 +48,6 @@ def observe(
             missing.add(name)
         else:
             jobs[name] = job
-    versions = {
-        model: registry.list_versions(model) for model in sorted(_models(graph, lock, jobs))
-    }
     owners = graph.target.owners
     jobs |= {job.name: job for job in _orphans(graph, lock, jobs, registry)}
     describe = cache(objects.describe)
@@ -63,6 +61,10 @@ def observe(
     jobs = {
         name: _complete(job, lock, registry) if _ours(job, owners) or name in named else job
         for name, job in jobs.items()
+    }
+    graph = stamped(graph, lock, jobs)
+    versions = {
+        model: registry.list_versions(model) for model in sorted(_models(graph, lock, jobs))
     }
     return Observed(
         at=listing.at,

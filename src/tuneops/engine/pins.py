@@ -17,6 +17,7 @@ from tuneops.core.desired import (
     Declaration,
     DeclaredJob,
     DesiredGraph,
+    DesiredJob,
     ModelRef,
     Pinned,
     Pins,
@@ -28,6 +29,7 @@ from tuneops.core.lock import Creation, Lock
 from tuneops.core.observed import ObservedJob
 from tuneops.core.pins import data_pin, model_pin
 from tuneops.core.recipe import Dataset, Evidence, Pretuned
+from tuneops.core.stamps import stamped
 from tuneops.core.twins import identical_jobs
 from tuneops.diagnostics import Diagnostic, SourceRef, has_errors
 from tuneops.engine.acceptance import accepted_parents
@@ -48,7 +50,7 @@ def pin(
     service: JobList,
     registry: VersionList,
 ) -> DesiredGraph:
-    """Complete a declaration with its pins.
+    """Complete a declaration with its pins, and with the re-stamps that the lock records.
 
     InputError with a finding for every dataset and model that is not there, and for identical jobs.
     Costs no request where the lock knows all pins; else one complete list, and one read for each
@@ -61,7 +63,7 @@ def pin(
     graph = desire(declaration, pins)
     if twins := tuple(identical_jobs(graph)):
         raise InputError(twins)
-    return graph
+    return stamped(graph, lock, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class _Desk:
         """What was pinned by those marks."""
         self.remembered: dict[Address, Iterator[_Remembered]] = {}
         """What was not tried yet, the likeliest first."""
+        self.listed = cache(lambda: service.list_jobs().jobs)
         self.noted = cache(self._noted)
         self.left = cache(self._left)
         self.parents = accepted_parents(declaration, lock, service, self.findings)
@@ -167,7 +170,7 @@ class _Desk:
         """Our own jobs by address, latest first, as far as their marks can be read."""
         owners = self.declaration.target.owners
         found: dict[str, list[_Remembered]] = {}
-        for job in sorted(self.service.list_jobs().jobs, key=lambda job: job.seniority):
+        for job in sorted(self.listed(), key=lambda job: job.seniority):
             mark, note = job.ownership, read_note(job.description)
             if mark is not None and mark.owner in owners and note is not None:
                 remembered = _by_marks(job, note, mark.lineage)
@@ -238,11 +241,9 @@ class _Desk:
         while self.doubtful and not self.findings:
             pins = Pins(datasets=self.datasets, models=self.models, parents=self.parents)
             graph = desire(self.declaration, pins)
-            wrong = {
-                address: found
-                for address, lineage in self.doubtful.items()
-                if (found := graph.find(address)) is not None and found.lineage != lineage
-            }
+            wrong = self._wrong(graph) and self._wrong(
+                stamped(graph, self.lock, {job.name: job for job in self.listed()})
+            )
             if not wrong:
                 return
             for job in self.declaration.jobs:
@@ -257,6 +258,14 @@ class _Desk:
                         del self.datasets[job.address, ref.location]
                 self._recall(job)
                 self._read(job)
+
+    def _wrong(self, graph: DesiredGraph) -> dict[Address, DesiredJob]:
+        """The jobs that are not what the recalled pins were taken from."""
+        return {
+            address: found
+            for address, lineage in self.doubtful.items()
+            if (found := graph.find(address)) is not None and found.lineage != lineage
+        }
 
 
 def _datasets(job: DeclaredJob) -> Iterator[DatasetRef]:

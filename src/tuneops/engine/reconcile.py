@@ -16,6 +16,7 @@ from tuneops.core.lock import Cause, Lock
 from tuneops.core.plan import Action, Approval, Change, Plan
 from tuneops.core.planner import make_plan
 from tuneops.core.promotion import note_move, note_moves
+from tuneops.core.stamps import stamped
 from tuneops.core.steps import (
     CancelJob,
     CreateJob,
@@ -169,11 +170,11 @@ class Report:
 
 def survey(graph: DesiredGraph, world: World, settle: timedelta) -> View:
     """Look at lock and world without changing either."""
-    lock = world.locks.load()
-    hands = world.hands
+    lock, hands = world.locks.load(), world.hands
     observed = observe(
         graph, lock, service=hands.service, registry=world.registry, objects=hands.objects
     )
+    graph = stamped(graph, lock, observed.jobs)
     stores = world.archives or (hands.claims,)
     unclaimed = strangers(graph, observed, stores, twins=world.shared)
     return look(graph, lock, replace(observed, strangers=unclaimed), settle)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuneops.core.desired import DesiredGraph, DesiredJob, Pinned
-from tuneops.core.diff import FieldChange, fields
+from tuneops.core.diff import fields
 from tuneops.core.plan import Action, Change, Plan, Reason
 from tuneops.costs.amounts import spell
 from tuneops.costs.verdicts import Bill
@@ -20,6 +20,7 @@ from tuneops.render.costs import (
     total,
 )
 from tuneops.render.drift import drift_json, drift_lines, unpinned_json, unpinned_lines
+from tuneops.render.fields import field_rows
 from tuneops.render.findings import finding_text, findings_json
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted, fence
@@ -44,6 +45,7 @@ REASONS = {
     Reason.IN_SYNC: "in sync",
     Reason.REUSED: "this very training was done before",
     Reason.RENAMED: "renamed; the training is the same",
+    Reason.RE_STAMPED: "said in other words; the training is the same",
     Reason.FOUND: "found by its labels",
     Reason.NAMED: "named by its spec",
     Reason.RUNNING: "running",
@@ -196,9 +198,11 @@ def _head(change: Change) -> tuple[str, ...]:
 
 def _body(change: Change, plan: Plan, graph: DesiredGraph, bill: Bill | None) -> Iterator[Line]:
     job = graph.find_text(change.address)
+    rows = field_rows(change.fields)
     if change.action.buys and job is not None:
-        rows = _change_rows(change.fields) if change.fields else _recipe_rows(job)
-        yield from (Line(f"    {inert(row)}") for row in columns(rows))
+        rows = rows if change.fields else _recipe_rows(job)
+    if change.action.buys or change.action is Action.KEEP:
+        yield from (Line(f"    {inert(row)}") for row in columns(list(rows)))
     yield from unpinned_lines(change, plan)
     if bill is not None:
         yield from cost_lines(change, bill)
@@ -209,19 +213,6 @@ def _body(change: Change, plan: Plan, graph: DesiredGraph, bill: Bill | None) ->
     if change.action is Action.HOLD and change.reason in HELP:
         copied = change.reason is Reason.NOT_KNOWN_HERE and change.key is not None
         yield Line(f"    help: {_COPIED if copied else HELP[change.reason]}")
-
-
-def _change_rows(changes: tuple[FieldChange, ...]) -> Iterator[tuple[str, str]]:
-    for change in changes:
-        if change.path == "training.size":
-            continue
-        if change.path == "from.lineage":
-            if not any(other.path == "from" for other in changes):
-                yield "from", "its parent's training changed"
-            continue
-        before = "unset" if change.before is None else change.before
-        after = "unset" if change.after is None else change.after
-        yield change.path, f"{before} -> {after}"
 
 
 def _recipe_rows(job: DesiredJob) -> Iterator[tuple[str, str]]:
