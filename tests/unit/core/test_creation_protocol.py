@@ -14,6 +14,7 @@ from tuneops.core.creation import (
     Found,
     Held,
     Made,
+    PostJob,
     ProveMemory,
     ReadClaim,
     Refusal,
@@ -63,10 +64,15 @@ def _drive(**answers: Any) -> tuple[list[str], Any]:
         answer = queue.pop(0) if len(queue) > 1 else queue[0]
         if name == "SwapClaim":
             _WRITTEN[:] = [effect.claim]
+        if name == "PostJob":
+            _POSTED[:] = [effect]
 
 
 _WRITTEN: list[Claim] = []
 """The claim that was written last."""
+
+_POSTED: list[PostJob] = []
+"""The create that was sent."""
 
 
 BEFORE = ["CheckData", "ReadClaim", "SwapClaim intent", "ListJobs", "ProveMemory", "Remember"]
@@ -78,6 +84,19 @@ def test_data_claim_list_memory_intent_fence_and_only_then_the_post() -> None:
     assert names == [*BEFORE, *after]
     assert isinstance(outcome, Made) and outcome.creation.job == an_observed_job(JOB).name
     assert outcome.creation.asked is None
+    assert not outcome.lost and not outcome.troubles
+
+
+@pytest.mark.parametrize(
+    ("settle", "within"), [(10, 5), (119, 59.5), (120, 60), (121, 60), (900, 60)]
+)
+def test_a_create_must_leave_within_a_minute_and_half_of_a_short_settle_time(
+    settle: float, within: float
+) -> None:
+    """Whoever waits for the settle time to end must not meet it on its way."""
+    _drive(order=an_order(JOB, settle=timedelta(seconds=settle)))
+    assert _POSTED[0].within == timedelta(seconds=within)
+    assert PostJob(an_order(JOB).request).within == timedelta(seconds=60)
 
 
 @pytest.mark.parametrize(("state", "why"), [("gone", "pin-lost"), ("moved", "pin-moved")])
@@ -275,6 +294,46 @@ def test_a_list_that_fails_is_no_list_for_a_take_over() -> None:
         _drive(ReadClaim=_old(phase="issued"), ListJobs=[(NOON, ()), BROKEN])
 
 
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("runner", "age", "taken"),
+    [("another", MINUTE - SECOND, False), ("another", MINUTE, True), ("runner-1", SECOND, True)],
+)
+def test_an_intent_is_left_to_another_run_for_a_minute_and_to_our_own_never(
+    runner: str, age: timedelta, taken: bool
+) -> None:
+    names, outcome = _drive(ReadClaim=_old(runner=runner, at=NOON - age, epoch=4))
+    if taken:
+        assert isinstance(outcome, Made) and _WRITTEN[0].epoch == 5
+        assert _WRITTEN[0].marks == (a_mark(9), *_intent().marks)
+    else:
+        assert isinstance(outcome, Contended) and names[-1] == "ReadClaim"
+
+
+def test_an_unanswered_create_is_waited_for_to_the_last_second() -> None:
+    settle = an_order(JOB).settle
+    names, outcome = _drive(ReadClaim=_old(phase="issued", at=NOON - settle + SECOND))
+    assert isinstance(outcome, Held) and outcome.why == "unanswered" and names[-1] == "ReadClaim"
+    assert outcome.message.endswith("it may still land within 1 s")
+    _, outcome = _drive(ReadClaim=_old(phase="issued", at=NOON - settle))
+    assert isinstance(outcome, Made)
+
+
+def test_a_job_that_only_its_claim_still_shows_is_not_made_again() -> None:
+    names, outcome = _drive(ReadClaim=_old(phase="bound", job="tuningJobs/9"))
+    assert isinstance(outcome, Held) and outcome.why == "not-listed" and names[-1] == "ReadClaim"
+
+
+def test_a_job_that_was_made_under_an_old_name_is_found() -> None:
+    old = an_observed_job(JOB, owner="older--prod")
+    known = an_order(JOB, owners=frozenset({"older--prod"}))
+    _, outcome = _drive(ListJobs=(NOON, (old,)), order=known)
+    assert outcome == Found(old.name)
+
+
 # --- copies --------------------------------------------------------------------------------------
 
 
@@ -337,7 +396,8 @@ LATER = NOON + timedelta(days=1)
 def test_a_refusal_is_written_down_as_nothing_made() -> None:
     names, outcome = _drive(PostJob=Refusal("no"))
     assert names[-2:] == ["Forget", "SwapClaim void"]
-    assert isinstance(outcome, Refusal)
+    assert outcome == Refusal("no", busy=False, quota=False)
+    assert _WRITTEN[0].refusals is None and _WRITTEN[0].not_before is None
 
 
 def test_a_job_of_another_owner_or_without_labels_is_not_found() -> None:

@@ -73,6 +73,35 @@ def garbage() -> dict[str, bytes]:
     }
 
 
+def test_a_claim_is_spelled_like_this() -> None:
+    """What runs of today write is compared with what runs of yesterday wrote, byte by byte."""
+    held = replace(CLAIM, not_before=CLAIM.at)
+    assert (
+        dump(CLAIM).decode()
+        == """{
+  "claim": {
+    "at": "2026-11-03T09:12:44.928154Z",
+    "epoch": 1,
+    "key": "k4f1c",
+    "marks": [
+      "mark1"
+    ],
+    "phase": "intent",
+    "runner": "runner1"
+  },
+  "version": 1
+}
+"""
+    )
+    assert '"notBefore": "2026-11-03T09:12:44.928154Z"' in dump(held).decode()
+
+
+def test_a_claim_of_another_key_is_named_and_cut() -> None:
+    with pytest.raises(ClaimDamaged) as fault:
+        parse(dump(replace(CLAIM, key="k" * 99)), CLAIM.key, "`x`")
+    assert f"the claim of another key, `{'k' * 80}`" in fault.value.message
+
+
 @pytest.mark.parametrize("kind", garbage())
 def test_garbage_is_never_no_claim(kind: str, tmp_path: Path) -> None:
     store = FileClaims(tmp_path, "prod")
