@@ -96,10 +96,13 @@ def test_46_a_job_that_lost_its_labels_is_still_ours_by_its_name(story: Story) -
     story.faults("tuningJobs.create:lost-labels")
     done = story.apply()
     assert done.code == 0 and "submitted" in done.said, done
+    assert "the service dropped our labels: only the lock knows this job" in done.said, done
     story.later(HOURS)
     done = story.apply()
     assert done.code == 0 and "1 done" in done.out, done
     assert story.posts == 1 and len(story.service.jobs) == 1
+    plan = story.desk.run(story.project, "plan")
+    assert plan.code == 0 and " ".join(plan.out.split()).count("bot/one labels-lost") == 1, plan
     story.is_settled(0)
 
 

@@ -162,6 +162,8 @@ class Made:
     lost: bool = False
     """Whether the answer was lost, and the job found by its mark."""
     troubles: Troubles = ()
+    unlabelled: bool = False
+    """Whether the service dropped our labels: only lock, journal and claim know the job."""
 
 
 @dataclass(frozen=True, slots=True)

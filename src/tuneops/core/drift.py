@@ -20,6 +20,7 @@ class DriftKind(StrEnum):
     DATASET_GONE = "dataset-gone"
     SOURCE_MOVED = "source-moved"
     POINTER_MOVED = "pointer-moved"
+    LABELS_LOST = "labels-lost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ def find_drift(graph: DesiredGraph, ledger: Lock, observed: Observed) -> tuple[D
     """All drift of the desired addresses, in their order."""
     found = [
         *_models(graph, ledger, observed),
+        *_labels(graph, ledger, observed),
         *_sources(graph, observed),
         *_datasets(graph, observed),
     ]
@@ -72,6 +74,21 @@ def _models(graph: DesiredGraph, ledger: Lock, observed: Observed) -> Iterator[D
                     kind=DriftKind.CANCELLED_ELSEWHERE,
                     expected=f"{creation.job} runs to its end",
                     found="it was cancelled, not by tuneops",
+                )
+
+
+def _labels(graph: DesiredGraph, ledger: Lock, observed: Observed) -> Iterator[Drift]:
+    """Jobs that we made and that do not say so: without the lock they are strangers."""
+    for job in graph.jobs:
+        for creation in ledger.at(str(job.address)).creations.values():
+            there = observed.jobs.get(creation.job or "")
+            wanted = creation.lineage == job.lineage and not creation.adopted
+            if wanted and there is not None and there.ownership is None:
+                yield Drift(
+                    address=str(job.address),
+                    kind=DriftKind.LABELS_LOST,
+                    expected=f"{there.name} bears our labels",
+                    found="the service dropped them; only the lock knows this job",
                 )
 
 

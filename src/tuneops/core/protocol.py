@@ -287,7 +287,8 @@ def _made(order: Order, issued: _Issued, job: ObservedJob, *, lost: bool = False
     """Write down the job that this POST made, wherever that is possible."""
     made = updated(issued.intent, job)
     disk = yield from _tried(Remember(order.address, order.key, made))
-    return Made(made, lost, troubles=disk + (yield from _bind(issued, job.name)))
+    troubles = disk + (yield from _bind(issued, job.name))
+    return Made(made, lost, troubles, unlabelled=job.ownership is None)
 
 
 def _refused(order: Order, issued: _Issued, answer: Refusal) -> Steps:

@@ -25,11 +25,13 @@ def told(change: Change, outcome: Outcome) -> Event:
     """What came of a step, as an event."""
     job = None
     match outcome:
-        case Made(creation, lost):
+        case Made(creation, lost, _, unlabelled):
             job = creation.job
             event, detail = "submitted", f"tuningJobs/{(job or '').rpartition('/tuningJobs/')[2]}"
             if lost:
                 detail += "; answer lost, found the job by its mark"
+            if unlabelled:
+                detail += "; the service dropped our labels: only the lock knows this job"
         case Found(name):
             event, detail = "found", name
         case Refusal(message, notes):

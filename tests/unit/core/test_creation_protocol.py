@@ -84,7 +84,12 @@ def test_data_claim_list_memory_intent_fence_and_only_then_the_post() -> None:
     assert names == [*BEFORE, *after]
     assert isinstance(outcome, Made) and outcome.creation.job == an_observed_job(JOB).name
     assert outcome.creation.asked is None
-    assert not outcome.lost and not outcome.troubles
+    assert (outcome.lost, outcome.troubles, outcome.unlabelled) == (False, (), False)
+
+
+def test_a_job_that_is_made_without_our_labels_says_so() -> None:
+    _, outcome = _drive(PostJob=replace(an_observed_job(JOB), ownership=None))
+    assert isinstance(outcome, Made) and outcome.unlabelled
 
 
 @pytest.mark.parametrize(
