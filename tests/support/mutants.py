@@ -61,7 +61,7 @@ EQUIVALENT: dict[str, str] = {
     "core/protocol: 10 changed: pause = min(FIRST_PAUSE * 2 ** min(refusals - 1, 10), "
     "LONGEST_PAUSE)": "an hour is the longest pause, and it is reached after six",
     "store/claim_record: False changed: "
-    'raise damaged(shown, fault.errors(include_url=False)[0]["msg"]) from fault': "another word of it",
+    'raise damaged(shown, fault.errors(include_url=False)[0]["msg"]) from fault': "not its URL",
     "store/lockfile: False changed: first = fault.errors(include_url=False)[0]": "as above",
     "core/fingerprint: statement removed: assert_never(recipe.source)": "mypy checks it",
     "core/fingerprint: True changed: sort_keys=True,": "the mappings are written in order",
