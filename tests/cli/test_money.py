@@ -218,3 +218,21 @@ def test_a_json_document_has_every_key_with_and_without_a_cost(chain: Path) -> N
     (action, _) = tuneops(chain, "plan", "-fjson").document["actions"]
     assert {"cost", "trainingTokens", "notNow", "sunk"} <= action.keys()
     assert json.dumps(action["cost"]) != "null"
+
+
+def test_wide_status_and_the_report_say_what_jobs_cost(chain: Path) -> None:
+    wide = tuneops(chain, "status", "-o", "wide").out.splitlines()
+    assert "  COST" in wide[0] and all(" est." in line for line in wide[1:3])
+    assert tuneops(chain, "reconcile", "--once", "--report", "page.md").code == 0
+    page = (chain / "page.md").read_text()
+    assert "Cost on Vertex AI: " in page and "+ bot/one" in page
+    running = tuneops(chain, "status", "-o", "wide", "-fjson").document["jobs"]
+    assert [job["costBilled"] for job in running] == [False, False]
+    assert running[0]["cost"]["high"] > 0
+    assert tuneops(chain, "apply", "--wait").code == 0
+    done = tuneops(chain, "status", "-o", "wide")
+    assert " est." not in done.out and "<$0.01" in done.out
+    jobs = tuneops(chain, "status", "-o", "wide", "-fjson").document["jobs"]
+    assert all(job["costBilled"] and job["cost"]["low"] == job["cost"]["high"] for job in jobs)
+    assert "cost" not in tuneops(chain, "status", "-fjson").document["jobs"][0]
+    assert tuneops(chain, "reconcile", "--once", "--report", "page.md").code == 0

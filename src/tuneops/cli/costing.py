@@ -24,16 +24,18 @@ if TYPE_CHECKING:
     from tuneops.costs.amounts import Tokens
 
 
-def knowledge(project: Project, plan: Plan, view: View) -> Knowledge:
+def knowledge(project: Project, plan: Plan, view: View, *, whole: bool = False) -> Knowledge:
     """Count the data of the paid lines, unless jobs of the lock tell already what it is billed.
 
     Under a ceiling also that of jobs whose bill is not known: what they reserve is counted by it.
+    So it is where the `whole` lock is to be priced.
     A file is read at most once a run, and the check of new data has read it before.
     """
     counted: dict[Bytes, Tokens] = {}
-    history = History.of(view.ledger) if plan.buys else History()
+    history = History.of(view.ledger) if plan.buys or whole else History()
     wanted = {change.address for change in plan.buys}
-    reserved = _unbilled(view.ledger) if plan.buys and view.graph.target.rules.ceilings else ()
+    ceilings = plan.buys and view.graph.target.rules.ceilings
+    reserved = _unbilled(view.ledger) if ceilings or whole else ()
     for job in view.graph.jobs:
         data, how = job.recipe.training, job.recipe.method
         asked = str(job.address) in wanted or bytes_of(data, how) in reserved

@@ -23,6 +23,7 @@ from tuneops.cli.running import Watcher, end_lines, exit_code, run_json, run_mar
 from tuneops.cli.session import Session, alone, connect, refuse_unguarded, terms
 from tuneops.cli.shard import Shard
 from tuneops.cli.travelling import refuse_unread
+from tuneops.costs.verdicts import appraise
 from tuneops.diagnostics import Diagnostic
 from tuneops.engine.reconcile import POLL, Report, Tick, given_up, is_over, tick
 from tuneops.errors import Denied, InputError, TuneopsError
@@ -95,7 +96,10 @@ class Part:
         if self.session is None or self.report.latest is None:
             return f"### tuneops reconcile · {self.name} · exit {code}\n"
         done = run_markdown("reconcile", self.session, self.report, code)
-        left = plan_markdown(self.report.last.plan, self.session.graph, self.session.header)
+        last, session = self.report.last, self.session
+        bill = appraise(last.plan, last.view, session.world.known(last.plan, last.view))
+        bill = replace(bill, verdict=last.verdict)
+        left = plan_markdown(last.plan, session.graph, session.header, bill)
         title = f"## {self.name}\n\n" if self.name else ""
         return f"{title}{done}\n{left}"
 

@@ -293,6 +293,7 @@ def run_markdown(command: str, session: Session, report: Report, code: int) -> s
         for job in jobs
     ]
     rows = "".join(f"{inert(row)}\n" for row in columns(cells))
+    rows += "".join(f"{inert(line.text)}\n" for line in _spent_lines(session, report))
     done = counted(report.made, "job")
     return (
         f"### tuneops {command} · {last.plan.environment} · {done} submitted, exit {code}\n\n"

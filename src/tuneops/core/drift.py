@@ -15,6 +15,7 @@ class DriftKind(StrEnum):
     """The kinds of drift that this version looks for."""
 
     VERSION_GONE = "version-gone"
+    JOB_GONE = "job-gone"
     CANCELLED_ELSEWHERE = "cancelled-elsewhere"
     DATASET_CHANGED = "dataset-changed"
     DATASET_GONE = "dataset-gone"
@@ -61,6 +62,13 @@ def _models(graph: DesiredGraph, ledger: Lock, observed: Observed) -> Iterator[D
                 found="nothing",
             )
         for creation in locked.creations.values():
+            if creation.live and creation.job and creation.job in observed.missing:
+                yield Drift(
+                    address=address,
+                    kind=DriftKind.JOB_GONE,
+                    expected=f"{creation.job} runs to its end",
+                    found="nothing",
+                )
             ended = creation.state is JobState.CANCELLED and not creation.cancel_asked
             vetoed = ended and not lifted(job.resume, creation.job)
             if (

@@ -1,6 +1,7 @@
 """The state of every job, the lock's entries and a run's outcome, as text and as JSON. Pure."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,10 @@ from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.observed import JobState
 from tuneops.core.plan import Action, Plan, Reason
 from tuneops.core.view import View
+from tuneops.costs.amounts import spell
+from tuneops.costs.charges import Charge
+from tuneops.render.costs import cost_json
+from tuneops.render.drift import drift_json, drift_lines
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted
 from tuneops.render.plan import FORMAT_VERSION, REASONS, short_job, short_model
@@ -23,9 +28,21 @@ SYNC = {
 }
 
 
-def jobs_json(plan: Plan, view: View) -> list[dict[str, Any]]:
-    """One entry for each desired address: what it asks for, and what there is."""
-    return [_job_json(address, plan, view) for address in plan.desired]
+def jobs_json(
+    plan: Plan, view: View, costs: Mapping[str, Charge] | None = None
+) -> list[dict[str, Any]]:
+    """One entry for each desired address: what it asks for, what there is, and its price."""
+    jobs = [_job_json(address, plan, view) for address in plan.desired]
+    if costs is None:
+        return jobs
+    return [{**job, **_cost_json(costs.get(job["address"]))} for job in jobs]
+
+
+def _cost_json(charge: Charge | None) -> dict[str, Any]:
+    return {
+        "cost": cost_json(charge.cost) if charge else None,
+        "costBilled": charge.billed if charge else None,
+    }
 
 
 def _job_json(address: str, plan: Plan, view: View) -> dict[str, Any]:
@@ -77,14 +94,17 @@ def _time(moment: Any) -> str | None:
     return moment.isoformat().replace("+00:00", "Z") if moment is not None else None
 
 
-def status_json(plan: Plan, view: View) -> dict[str, Any]:
+def status_json(
+    plan: Plan, view: View, costs: Mapping[str, Charge] | None = None
+) -> dict[str, Any]:
     """The document of `status --format json`."""
     return {
         "formatVersion": FORMAT_VERSION,
         "command": "status",
         "environment": plan.environment,
-        "jobs": jobs_json(plan, view),
+        "jobs": jobs_json(plan, view, costs),
         **({"pointers": pointers} if (pointers := pointers_json(plan, view)) else {}),
+        "drift": drift_json(plan),
         "summary": {"settled": plan.settled, "drift": len(plan.drift)},
         "diagnostics": [],
     }
@@ -116,14 +136,18 @@ def pointers_json(plan: Plan, view: View) -> list[dict[str, Any]]:
 POINTED = {Action.KEEP: "InSync"}
 
 HEADS = ("JOB", "SYNC", "HEALTH", "REASON", "MODEL", "CHECKPOINT", "AGE")
-WIDE = ("STATE", "ATTEMPT", "TUNING JOB", "ENDPOINT", "TOKENS", "PLAN")
+WIDE = ("STATE", "ATTEMPT", "TUNING JOB", "ENDPOINT", "TOKENS", "COST", "PLAN")
 
 
-def status_text(plan: Plan, view: View, *, wide: bool) -> Iterator[Line]:
-    """A table of all desired addresses; `wide` adds what a person seldom asks for."""
+def status_text(
+    plan: Plan, view: View, costs: Mapping[str, Charge] | None = None
+) -> Iterator[Line]:
+    """A table of all desired addresses; with `costs`, it has what a person seldom asks for."""
     jobs = jobs_json(plan, view)
-    rows = [(*HEADS, *(WIDE if wide else ()))]
-    rows += [(*_cells(job), *(_wide_cells(job) if wide else ())) for job in jobs]
+    rows: list[tuple[str, ...]] = [HEADS if costs is None else (*HEADS, *WIDE)]
+    for job in jobs:
+        more = () if costs is None else _wide_cells(job, costs.get(job["address"]))
+        rows.append((*_cells(job), *more))
     head, *body = columns(rows)
     yield Line(head, "dim")
     manners = {"Healthy": "keep", "Degraded": "cancel", "Missing": "hold"}
@@ -136,11 +160,18 @@ def status_text(plan: Plan, view: View, *, wide: bool) -> Iterator[Line]:
         words = f"{pointer['sync']}, {REASONS[Reason(pointer['reason'])]}"
         manner = "keep" if pointer["sync"] == "InSync" else "hold"
         yield Line(inert(f"{pointer['name']}@{pointer['alias']}  {words}  {where}"), manner)
+    yield from drift_lines(plan)
     yield Line()
     running = sum(1 for job in jobs if job["health"] == "Progressing")
     healthy = sum(1 for job in jobs if job["health"] == "Healthy")
-    drift = "none" if not plan.drift else f"{len(plan.drift)}; `tuneops plan` shows it"
+    drift = _kinds(plan) or "none"
     yield Line(f"{healthy} of {counted(len(jobs), 'job')} done, {running} running. Drift: {drift}.")
+
+
+def _kinds(plan: Plan) -> str:
+    """How much drift there is of each kind: `1 pointer-moved, 2 version-gone`."""
+    kinds = Counter(drift.kind.value for drift in plan.drift)
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
 
 
 def _cells(job: dict[str, Any]) -> tuple[str, ...]:
@@ -158,15 +189,23 @@ def _cells(job: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _wide_cells(job: dict[str, Any]) -> tuple[str, ...]:
+def _wide_cells(job: dict[str, Any], charge: Charge | None) -> tuple[str, ...]:
     return (
         (job["state"] or "-").lower(),
         str(job["attempt"] or "-"),
         short_job(job["job"]) or "-",
         _tail(job["endpoint"]),
         f"{job['billableTokens']:,}" if job["billableTokens"] is not None else "-",
+        _charge(charge),
         (job["plan"] or "-")[:8],
     )
+
+
+def _charge(charge: Charge | None) -> str:
+    """`~$3.10`, or `~$3.10 est.` where the service has not counted the tokens."""
+    if charge is None:
+        return "-"
+    return spell(charge.cost) if charge.billed else f"{spell(charge.cost)} est."
 
 
 def age_text(seconds: int | None) -> str:

@@ -14,7 +14,7 @@ from tuneops.cli.options import Command, summarized
     "-o",
     "--output",
     type=click.Choice(("wide",)),
-    help="wide: with states, attempts, job names, endpoints, tokens and plans.",
+    help="wide: with states, attempts, job names, endpoints, tokens, costs and plans.",
 )
 @click.pass_context
 def command(context: click.Context, /, output: str | None, **values: Any) -> int:
@@ -27,22 +27,28 @@ def command(context: click.Context, /, output: str | None, **values: Any) -> int
       tuneops status --format json
     """
     from tuneops.cli.appending import append
+    from tuneops.cli.costing import knowledge
     from tuneops.cli.planning import with_waits
     from tuneops.cli.project import open_project
     from tuneops.cli.session import connect
     from tuneops.core.planner import make_plan
+    from tuneops.costs.charges import charges
     from tuneops.engine.reconcile import survey
     from tuneops.render.lines import fenced, plain
     from tuneops.render.status import status_json, status_text
 
     chosen = options(context, values)
-    with connect(open_project(chosen), lambda _: None) as session:
+    project = open_project(chosen)
+    with connect(project, lambda _: None) as session:
         view = survey(session.graph, session.world, session.settle)
         plan = with_waits(make_plan(view), view, session)
+        costs = None
+        if output == "wide":
+            costs = charges(plan, view, knowledge(project, plan, view, whole=True))
         if chosen.summary:
-            append(chosen.summary, fenced("status", plain(status_text(plan, view, wide=False))))
+            append(chosen.summary, fenced("status", plain(status_text(plan, view))))
         if chosen.machine:
-            chosen.console.answer_json(status_json(plan, view))
+            chosen.console.answer_json(status_json(plan, view, costs))
         else:
-            chosen.console.answer(status_text(plan, view, wide=output == "wide"))
+            chosen.console.answer(status_text(plan, view, costs))
     return 0
