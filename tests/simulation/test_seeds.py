@@ -1,6 +1,8 @@
 """Random worlds by seed: those that once failed, then many more; the same trace everywhere."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +58,24 @@ def test_the_quick_disk_tells_the_same_story_as_the_real_bytes(
     quick = {seed: play(seed).digest() for seed in range(1, 20)}
     monkeypatch.setattr("tests.support.swarm.EXACT", 1)
     assert quick == {seed: play(seed).digest() for seed in quick}
+
+
+def test_a_soak_that_is_stopped_leaves_its_figures(tmp_path: Path) -> None:
+    """A terminal sends its SIGINT to all processes of the soak."""
+    figures = tmp_path / "soak.json"
+    words = ("-m", "tests.support.soak", "--seeds", "1000000", "--json", str(figures))
+    with subprocess.Popen(
+        (sys.executable, *words),
+        cwd=HERE.parent.parent,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait(60) == 130
+    assert " of 1000000 seeds, 0 fail" in first and "\r" not in first + rest
+    assert rest.endswith("; stopped\n")
+    assert json.loads(figures.read_text())["seeds"] >= 100

@@ -2,12 +2,14 @@
 
     python -m tests.support.soak --seeds 1000000 --start 0 --json FILE
 
+It may be stopped at any time (SIGINT, SIGTERM): what it found until then is written all the same.
 Seeds that fail are printed and kept in `tests/simulation/seeds.txt`, which every push plays first.
 """
 
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -27,6 +29,9 @@ SMALL = 10
 MOST_FAILURES = 20
 """After so many it stops: they are one bug, or the simulation is broken."""
 
+SELDOM = 60.0
+"""Seconds between two lines of progress where nobody watches."""
+
 PINNED = Path(__file__).parent.parent / "simulation/seeds.txt"
 
 
@@ -41,6 +46,7 @@ class Tally:
     met: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often each kind of fault struck, and at which point of a run."""
     failures: list[tuple[int, str]] = field(default_factory=list)
+    stopped: bool = False
 
     @property
     def faults(self) -> int:
@@ -103,15 +109,27 @@ def _chunks(start: int, count: int) -> Iterator[range]:
 
 
 def soak(start: int, count: int, told: Callable[[Tally], None] = lambda _: None) -> Tally:
-    """So many seeds from `start` on, on all cores; `told` hears of each part."""
+    """So many seeds from `start` on, on all cores; `told` hears of each part.
+
+    A SIGINT ends it early, with what there is by then.
+    """
     tally = Tally()
-    with get_context("spawn").Pool(os.cpu_count()) as pool:
-        for part in pool.imap_unordered(some, _chunks(start, count)):
-            tally.add(part)
-            told(tally)
-            if len(tally.failures) >= MOST_FAILURES:
-                break
+    with get_context("spawn").Pool(os.cpu_count(), _deafen) as pool:
+        try:
+            for part in pool.imap_unordered(some, _chunks(start, count)):
+                tally.add(part)
+                told(tally)
+                if len(tally.failures) >= MOST_FAILURES:
+                    break
+        except KeyboardInterrupt:
+            tally.stopped = True
     return tally
+
+
+def _deafen() -> None:
+    """A terminal sends its SIGINT to all; who counts is stopped by who counts them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def keep(failures: list[tuple[int, str]]) -> None:
@@ -123,32 +141,55 @@ def keep(failures: list[tuple[int, str]]) -> None:
 
 
 def main(words: list[str]) -> int:
-    """Give 1 when a seed fails."""
+    """Give 1 when a seed fails, 130 when it was stopped before the last one."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=int(os.environ.get("SEEDS", "1000000")))
     parser.add_argument("--start", type=int, default=int(os.environ.get("START", "0")))
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args(words)
-    began = time.monotonic()
-    tally = soak(chosen.start, chosen.seeds, lambda tally: _tell(tally, chosen.seeds, began))
-    print()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    teller = Teller(chosen.seeds)
+    tally = soak(chosen.start, chosen.seeds, teller.tell)
+    teller.end(tally)
     for seed, failure in tally.failures:
         print(f"seed {seed} fails: {failure}")
     keep(tally.failures)
     figures = {"start": chosen.start, **tally.figures()}
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 1 if tally.failures else 0
+    return 1 if tally.failures else 130 if tally.stopped else 0
 
 
-def _tell(tally: Tally, of: int, began: float) -> None:
-    speed = tally.seeds / (time.monotonic() - began)
-    line = (
-        f"{tally.seeds} of {of} seeds, {len(tally.failures)} fail; {tally.runs} runs, "
-        f"{tally.jobs} jobs, {tally.faults} faults, "
-        f"{tally.hours / 8766:.1f} virtual years; {speed:.0f} seeds/s"
-    )
-    print(f"\r{line}", end="", flush=True)
+class Teller:
+    """Says how far it is: on one line of a terminal; elsewhere by a line now and then."""
+
+    def __init__(self, of: int) -> None:
+        self._of = of
+        self._began = time.monotonic()
+        self._next = self._began
+
+    def tell(self, tally: Tally) -> None:
+        """Say it, if it is time."""
+        now = time.monotonic()
+        if sys.stdout.isatty():
+            print(f"\r{self._line(tally, now)}", end="", flush=True)
+        elif now >= self._next:
+            self._next = now + SELDOM
+            print(self._line(tally, now), flush=True)
+
+    def end(self, tally: Tally) -> None:
+        """Say it once more."""
+        start = "\r" if sys.stdout.isatty() else ""
+        stopped = "; stopped" if tally.stopped else ""
+        print(f"{start}{self._line(tally, time.monotonic())}{stopped}", flush=True)
+
+    def _line(self, tally: Tally, now: float) -> str:
+        speed = tally.seeds / max(now - self._began, 0.001)
+        return (
+            f"{tally.seeds} of {self._of} seeds, {len(tally.failures)} fail; {tally.runs} runs, "
+            f"{tally.jobs} jobs, {tally.faults} faults, "
+            f"{tally.hours / 8766:.1f} virtual years; {speed:.0f} seeds/s"
+        )
 
 
 if __name__ == "__main__":

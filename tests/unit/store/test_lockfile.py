@@ -10,11 +10,14 @@ import pytest
 
 from tests.support.builders import NOON, a_creation, a_job, a_key, a_lock, a_target
 from tests.support.vectors import a_full_lock
+from tuneops.core.desired import Formerly
 from tuneops.core.lock import Lock
 from tuneops.core.observed import JobState
+from tuneops.diagnostics import SourceRef
 from tuneops.errors import Busy, DiskError, LockDamaged
+from tuneops.store import files
 from tuneops.store.journal import Journal
-from tuneops.store.lockfile import LockFile, dump, empty_lock, lock_path
+from tuneops.store.lockfile import LockFile, Place, dump, empty_lock, lock_path, parse
 
 GOOD = a_full_lock()
 JOB = a_job()
@@ -113,8 +116,32 @@ def test_a_damaged_lock_is_refused_and_left_as_it_is(tmp_path: Path, damage: str
     (finding,) = fault.value.findings
     assert finding.code == code
     assert finding.help
-    assert finding.where is not None and finding.where.path == "specs/tuneops.local.lock.json"
+    lines = [number for number, line in enumerate(content.split(b"\n"), 1) if line[:7] in MARKS]
+    place = SourceRef(path="specs/tuneops.local.lock.json", line=1, column=1)
+    if code == "lock-conflict":
+        marks = content.split(b"\n")[lines[0] - 1].decode()
+        place = replace(place, line=lines[0], length=7, excerpt=marks)
+    assert finding.where == place
     assert path.read_bytes() == content
+
+
+MARKS = (b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")
+
+
+def test_a_lock_may_be_as_large_as_a_file_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LIMIT", len(GOOD) + 1)
+    assert len(parse(GOOD + b" ", "it").jobs) == 3
+    with pytest.raises(LockDamaged, match="damaged"):
+        parse(GOOD + b"  ", "it")
+
+
+def test_a_lock_with_entries_of_another_name_says_where_and_what_to_list(tmp_path: Path) -> None:
+    _lay(tmp_path, _edited(project="elsewhere"))
+    with pytest.raises(LockDamaged) as fault:
+        _store(tmp_path, project="elsewhere").load()
+    (finding,) = fault.value.findings
+    assert finding.code == "lock-under-another-name"
+    assert finding.where == SourceRef(path="specs/tuneops.local.lock.json", line=1, column=1)
 
 
 @pytest.mark.parametrize("kind", ["link", "broken link", "folder", "pipe"])
@@ -207,6 +234,55 @@ def test_the_proof_writes_where_money_will_be_remembered_and_leaves_nothing(
     (tmp_path / "specs").write_bytes(b"in the way")
     with pytest.raises(DiskError):
         store.prove()
+
+
+def test_the_proof_is_of_the_journal_too(tmp_path: Path) -> None:
+    (tmp_path / ".tuneops").write_bytes(b"in the way")
+    with pytest.raises(DiskError):
+        _store(tmp_path).prove()
+
+
+def test_a_lock_of_elsewhere_counts_until_the_file_says_it_all(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    store.elsewhere = (Place(shown="origin/main", commit="c" * 40, lock=_with()),)
+    assert store.load() == _with()
+    assert store.save(store.load()) and store.elsewhere == ()
+    assert _store(tmp_path).load() == _with()
+
+
+def test_a_renamed_environment_inherits_lock_and_journal_of_its_latest_old_name(
+    tmp_path: Path,
+) -> None:
+    """The one that was never applied under a name left nothing there."""
+    names = Formerly(environment=("first", "local", "never"))
+    assert _store(tmp_path, environment="prod", formerly=names).load().jobs == {}
+    _lay(tmp_path, dump(_with()))
+    Journal(tmp_path / ".tuneops", "local").remember("bot/week", "k2", a_creation(JOB, number=7))
+    store = _store(tmp_path, environment="prod", formerly=names)
+    found = store.load()
+    assert found.environment == "prod" and not store.exists
+    assert found.jobs.keys() == {"support-bot/seed", "bot/week"}
+
+
+def test_the_guard_is_written_with_other_news_and_is_none_alone(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    store.load()
+    store.guard = "git"
+    assert not store.save(empty_lock(a_target()))
+    assert store.save(_with())
+    assert _store(tmp_path).load().guard == "git"
+    again = _store(tmp_path)
+    again.guard = "gs"
+    assert not again.save(again.load())
+    assert again.save(_with(2)) and _store(tmp_path).load().guard == "gs"
+
+
+def test_the_number_of_a_project_alone_is_no_news_for_a_lock_that_is_not_there(
+    tmp_path: Path,
+) -> None:
+    store = _store(tmp_path)
+    known = replace(store.load(), project_number="123456789012")
+    assert not store.save(known) and not store.exists
 
 
 def test_a_time_of_ours_is_nowhere_in_the_lock() -> None:
