@@ -14,10 +14,10 @@ from tuneops.core.desired import Formerly
 from tuneops.core.lock import Lock
 from tuneops.core.observed import JobState
 from tuneops.diagnostics import SourceRef
-from tuneops.errors import Busy, DiskError, LockDamaged
+from tuneops.errors import Busy, DiskError, InputError, LockDamaged
 from tuneops.store import files
 from tuneops.store.journal import Journal
-from tuneops.store.lockfile import LockFile, Place, dump, empty_lock, lock_path, parse
+from tuneops.store.lockfile import LockFile, Place, dump, empty_lock, lock_path, parse, union
 
 GOOD = a_full_lock()
 JOB = a_job()
@@ -254,7 +254,7 @@ def test_a_renamed_environment_inherits_lock_and_journal_of_its_latest_old_name(
     tmp_path: Path,
 ) -> None:
     """The one that was never applied under a name left nothing there."""
-    names = Formerly(environment=("first", "local", "never"))
+    names = Formerly(environment=("local", "never"))
     assert _store(tmp_path, environment="prod", formerly=names).load().jobs == {}
     _lay(tmp_path, dump(_with()))
     Journal(tmp_path / ".tuneops", "local").remember("bot/week", "k2", a_creation(JOB, number=7))
@@ -262,6 +262,19 @@ def test_a_renamed_environment_inherits_lock_and_journal_of_its_latest_old_name(
     found = store.load()
     assert found.environment == "prod" and not store.exists
     assert found.jobs.keys() == {"support-bot/seed", "bot/week"}
+
+
+def test_two_locks_that_cannot_be_one_say_of_what_they_disagree() -> None:
+    key = KEY
+    with pytest.raises(InputError) as fault:
+        union(None, _with(1), _with(2), "origin/main", agreed=False)
+    (finding,) = fault.value.findings
+    assert finding.message.startswith(
+        f"`origin/main` and the lock here disagree on `support-bot/seed`, `{key}`: another "
+    )
+    with pytest.raises(InputError) as fault:
+        union(None, _with(), replace(_with(), workspace="other"), "origin/main", agreed=False)
+    assert "disagree on the lock itself: another workspace" in fault.value.findings[0].message
 
 
 def test_the_guard_is_written_with_other_news_and_is_none_alone(tmp_path: Path) -> None:
