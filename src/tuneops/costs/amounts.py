@@ -62,7 +62,9 @@ def _rounded(amount: Decimal, high: Decimal, way: str) -> Decimal:
 
 
 def dollars(amount: Decimal) -> str:
-    """One amount: `$0.10`, `$25`, `$1,234`."""
+    """One amount: `$0.10`, `$25`, `$1,234`; less than a cent in full: `$0.001`."""
+    if 0 < amount < CENT:
+        return f"${amount.normalize():f}"
     cents = amount.quantize(CENT, rounding=ROUND_HALF_UP)
     if cents == cents.to_integral_value() or cents >= 1000:
         return f"${cents.quantize(Decimal(1), rounding=ROUND_HALF_UP):,}"

@@ -1,6 +1,6 @@
 """What could be had for less, and what was accepted: as lines and as JSON. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -21,11 +21,16 @@ def advice_lines(plan: Plan, bill: Bill | None = None) -> Iterator[Line]:
     for item in plan.advice:
         yield Line(inert(f"  {item.address}: {_said(item)}"))
     spared = plan.advice[0]
-    count = counted(len(spared.buys), "job")
-    cost = bill.price(spared.spares) if bill is not None else None
-    less = f" ({spell(cost)} less)" if cost is not None else ""
-    names = ", ".join(spared.spares)
-    yield Line(inert(f"  runs {count} instead of {len(plan.buys)}: not {names}{less}"))
+    few = _jobs(spared.buys, bill)
+    many = _jobs([change.address for change in plan.buys], bill, word="")
+    yield Line(inert(f"  runs {few} instead of {many}: not {', '.join(spared.spares)}"))
+
+
+def _jobs(addresses: Sequence[str], bill: Bill | None, word: str = "job") -> str:
+    """How many jobs, and what they cost together, where that is known of every one of them."""
+    cost = bill.price(addresses) if bill is not None else None
+    count = counted(len(addresses), word) if word else str(len(addresses))
+    return f"{count} ({spell(cost)})" if cost is not None and addresses else count
 
 
 def _said(item: Advice) -> str:

@@ -226,7 +226,8 @@ def test_money_in_words_never_promises_less_than_the_range(amount: Cost, text: s
 
 
 def test_single_amounts_and_tokens() -> None:
-    assert [dollars(Decimal(text)) for text in ("25", "0.1", "2000")] == ["$25", "$0.10", "$2,000"]
+    texts = ("25", "0.1", "2000", "0", "0.0010")
+    assert [dollars(Decimal(text)) for text in texts] == ["$25", "$0.10", "$2,000", "$0", "$0.001"]
     assert [short(n) for n in (812, 1000, 412_300, 999_499, 999_500, 1_850_000)] == [
         "812",
         "1k",
