@@ -10,6 +10,8 @@ def main() -> None:
 
         sys.stdout.write(f"tuneops {__version__} (lock format 1, spec tuneops.dev/v1)\n")
         return
+    # httpx brings a command line of its own, and all of rich with it, unless that is not there
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     from tuneops.cli.main import run
 
     sys.exit(run(sys.argv[1:]))

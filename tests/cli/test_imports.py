@@ -21,7 +21,8 @@ try:
     __main__.main()
 except SystemExit as end:
     assert not end.code, end.code
-names = {name.partition(".")[0] for name in set(sys.modules) - before}
+there = {name for name, module in sys.modules.items() if module is not None}
+names = {name.partition(".")[0] for name in there - before}
 print(json.dumps(sorted(names)), file=sys.stderr)
 """
 
@@ -52,6 +53,12 @@ def test_the_version_imports_no_library_at_all(tmp_path: Path) -> None:
 )
 def test_a_page_imports_no_heavy_library(words: tuple[str, ...], tmp_path: Path) -> None:
     assert not loaded(tmp_path, *words) & HEAVY
+
+
+@pytest.mark.parametrize("command", ["plan", "status"])
+def test_looking_imports_nothing_that_only_acting_needs(command: str, sample: Path) -> None:
+    found = loaded(sample, command)
+    assert not found & {"filelock", "rich", "pygments", "deepdiff"}, found
 
 
 def test_validate_imports_no_library_of_the_network(sample: Path) -> None:

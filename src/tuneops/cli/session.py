@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
-from filelock import FileLock, Timeout
-
 from tuneops.cli import guard as guards
 from tuneops.cli.clocks import settle_time
 from tuneops.cli.console import Console
@@ -172,6 +170,8 @@ def alone(project: Project, environment: str) -> Iterator[None]:
 
     The system gives the lock up when the process ends, however it ends.
     """
+    from filelock import FileLock, Timeout  # brings asyncio: not for those that only look
+
     guard = FileLock(project.state / f"run.{environment}.lock")
     try:
         guard.acquire(timeout=0)

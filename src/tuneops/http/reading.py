@@ -4,8 +4,11 @@ Nothing here may be used for the one request that is not safe to repeat.
 """
 
 import contextlib
+import os
 import re
+import ssl
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 import httpx
 
@@ -57,7 +60,7 @@ def open_client(base_url: str, auth: httpx.Auth, *, reuse: bool = True) -> httpx
             timeout=httpx.Timeout(_READ_TIMEOUT, connect=_CONNECT_TIMEOUT),
             http2=False,
             follow_redirects=False,
-            verify=httpx.create_ssl_context(),
+            verify=_trust(),
             trust_env=not loopback,
         )
 
@@ -68,7 +71,19 @@ def open_exchange() -> httpx.Client:
     Unavailable when the settings of the environment are unusable. The caller closes it.
     """
     with _usable_settings():
-        return httpx.Client(mounts=dict.fromkeys(_NEAR), http2=False, follow_redirects=False)
+        return httpx.Client(
+            mounts=dict.fromkeys(_NEAR), http2=False, follow_redirects=False, verify=_trust()
+        )
+
+
+def _trust() -> ssl.SSLContext:
+    """Whom to believe, as the environment says now; read once, since that takes some 20 ms."""
+    return _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@cache
+def _trusted(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    return httpx.create_ssl_context()
 
 
 @contextlib.contextmanager

@@ -48,14 +48,15 @@ def load(
     chosen = project.place is not None
     ready = chosen and not has_errors(findings)
     assert ready or has_errors(findings), "a project without errors has an environment"
+    data = tuple(data_uses(project))
     return Resolution(
-        declaration=resolve(project) if ready else None,
+        declaration=resolve(project, data) if ready else None,
         findings=findings,
         workspace=project.workspace.metadata.name if project.workspace else None,
         environment=choice.environment,
         environments=choice.environments,
         default_environment=choice.default,
-        data=tuple(data_uses(project)),
+        data=data,
         models=project.models,
     )
 

@@ -19,6 +19,10 @@ Path = tuple[Step, ...]
 _ONE_VALUE = frozenset(("checkpoint",))
 """Mappings that are one value: laid over another, they replace it."""
 
+_FEW = 8
+"""Up to so many keys are looked through: an index takes more memory than they do, and a large
+project has a mapping of few keys for each of its jobs."""
+
 _STAYS: dict[Step, Any] = {}
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 
@@ -66,18 +70,27 @@ class Mapping:
 
     span: Span
     entries: tuple[Entry, ...]
-    _index: dict[str, Entry] = field(init=False, repr=False)
+    _index: dict[str, Entry] | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
-        index = {entry.key.text: entry for entry in self.entries}
-        for entry in self.entries:
-            if "_" in entry.key.text:
-                index.setdefault(camel(entry.key.text), entry)
-        object.__setattr__(self, "_index", index)
+        if len(self.entries) > _FEW:
+            index = {entry.key.text: entry for entry in self.entries}
+            for entry in self.entries:
+                if "_" in entry.key.text:
+                    index.setdefault(camel(entry.key.text), entry)
+            object.__setattr__(self, "_index", index)
 
     def entry(self, name: str) -> Entry | None:
         """The entry of this key, in either spelling."""
-        return self._index.get(name)
+        if self._index is not None:
+            return self._index.get(name)
+        for entry in self.entries:
+            if entry.key.text == name:
+                return entry
+        for entry in self.entries:
+            if "_" in entry.key.text and camel(entry.key.text) == name:
+                return entry
+        return None
 
     def get(self, name: str) -> "Node | None":
         """The value of this key; None if it is absent or null."""

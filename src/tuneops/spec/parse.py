@@ -5,6 +5,7 @@ Whatever the text, the outcome is documents and findings, never an exception.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from sys import intern
 
 import yaml
 
@@ -15,6 +16,9 @@ from tuneops.spec.text import HIDDEN, SECRET, Source, SourceText, screen, secret
 
 DEPTH_LIMIT = 32
 SCALAR_LIMIT = 64 * 1024
+
+_WORD = 64
+"""Texts up to this length are kept once, however often they are written: keys, models, names."""
 
 _LOADER = getattr(yaml, "CLoader", yaml.Loader)
 _STRUCTS = ("additionalConfig", "metricSpecParameters", "otherMetadata", "parameters")
@@ -157,6 +161,8 @@ class _Reader:
     def _scalar(self, event: yaml.Event) -> Scalar:
         assert isinstance(event, yaml.ScalarEvent), event
         text: str = event.value
+        if len(text) <= _WORD:
+            text = intern(text)
         span = self._span(event)
         if len(text) > SCALAR_LIMIT:
             self._refuse("too-large", "a text longer than 64 KiB", span.where)
@@ -218,16 +224,16 @@ class _Reader:
         start, end = event.start_mark, event.end_mark
         assert start is not None and end is not None, event
         length = end.column - start.column if end.line == start.line else 0
-        if end.line != start.line and start.line < len(self.source.lines):
-            length = len(self.source.lines[start.line].rstrip()) - start.column
+        if end.line != start.line and start.line < len(self.source.starts):
+            length = len(self.source.line(start.line + 1).rstrip()) - start.column
         return Span(self.source, start.line + 1, start.column + 1, max(length, 1))
 
     def _syntax(self, error: yaml.YAMLError) -> None:
         problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
         marks = (getattr(error, name, None) for name in ("problem_mark", "context_mark"))
         mark = next((mark for mark in marks if mark is not None), None)
-        line = min(mark.line, len(self.source.lines) - 1) if mark is not None else 0
-        text = self.source.lines[line]
+        line = min(mark.line, len(self.source.starts) - 1) if mark is not None else 0
+        text = self.source.line(line + 1)
         column = min(mark.column, len(text)) if mark is not None else 0
         message, help = _explain(problem, text[:column], text[column:])
         where = self.source.place(line + 1, column + 1)

@@ -1,6 +1,6 @@
 """From a project without errors to the declaration that everything downstream works on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import assert_never
@@ -26,9 +26,9 @@ from tuneops.diagnostics import Diagnostic
 from tuneops.spec.evaluation import as_json
 from tuneops.spec.limits import Declared, rules_of
 from tuneops.spec.project import Draft, Project
-from tuneops.spec.rules.data import TRAINING, VALIDATION, DataUse, dataset
+from tuneops.spec.rules.data import DataUse
 from tuneops.spec.rules.evaluations import evaluation
-from tuneops.spec.rules.sources import adopts_version, method, training
+from tuneops.spec.rules.sources import adopts_version, training
 from tuneops.spec.schema import PreferenceHyperParameters, TuningJobSpec
 
 EMULATOR_BUCKET = "gs://tuneops-local"
@@ -51,12 +51,15 @@ class Resolution:
     """The model table, with the workspace's own rows."""
 
 
-def resolve(project: Project) -> Declaration:
+def resolve(project: Project, data: Iterable[DataUse]) -> Declaration:
     """Write the declaration of a project that every rule has passed; parents come first."""
+    uses = {use.address: use for use in data}
     drafts = [draft for draft in project.drafts if project.is_enabled(draft)]
     return Declaration(
         target=_target(project),
-        jobs=tuple(_job(project, draft) for draft in _parents_first(project, drafts)),
+        jobs=tuple(
+            _job(project, draft, uses[draft.address]) for draft in _parents_first(project, drafts)
+        ),
         promotions=tuple(_promotions(project)),
         removals=tuple(
             Removal(address=one.address, confirm=one.confirm)
@@ -152,19 +155,18 @@ def _parents_first(project: Project, drafts: list[Draft]) -> Iterator[Draft]:
             yield one
 
 
-def _job(project: Project, draft: Draft) -> DeclaredJob:
-    spec, how, train = draft.spec, method(draft), training(draft)
-    data = dataset(draft, TRAINING)
+def _job(project: Project, draft: Draft, use: DataUse) -> DeclaredJob:
+    spec, how, train, data = draft.spec, use.method, training(draft), use.training
     if data is None and adopts_version(draft):
         data = DatasetRef(location=spec.adopt or "", where=draft.at("adopt"))
-    assert how is not None and train is not None and data is not None, draft.address
+    assert train is not None and data is not None, draft.address
     key = spec.encryption_spec
     return DeclaredJob(
         address=draft.address,
         method=how,
         source=_source(project, draft),
         training=data,
-        validation=dataset(draft, VALIDATION),
+        validation=use.validation,
         hyper_parameters=_hyper_parameters(draft, how),
         last_checkpoint_only=bool(train.export_last_checkpoint_only),
         display_name=_display_name(project, draft),
@@ -172,7 +174,7 @@ def _job(project: Project, draft: Draft) -> DeclaredJob:
         service_account=spec.service_account,
         nonce=spec.nonce,
         suspended=bool(spec.suspend),
-        metadata=Metadata(description=spec.description or "", labels=dict(spec.labels or {})),
+        metadata=_metadata(spec),
         policy=_policy(spec),
         retune=spec.on_dataset_change == "retune",
         adopt=Adoption(target=spec.adopt, as_is=bool(spec.as_is)) if spec.adopt else None,
@@ -247,9 +249,19 @@ def _hyper_parameters(draft: Draft, how: Method) -> HyperParameters:
     )
 
 
+_USUAL, _PLAIN = Policy(), Metadata()
+"""What most jobs have, once for all of them."""
+
+
+def _metadata(spec: TuningJobSpec) -> Metadata:
+    if not spec.description and not spec.labels:
+        return _PLAIN
+    return Metadata(description=spec.description or "", labels=dict(spec.labels or {}))
+
+
 def _policy(spec: TuningJobSpec) -> Policy:
-    usual = Policy()
-    return Policy(
+    usual = _USUAL
+    found = Policy(
         retry=Retry(limit=spec.retry.limit) if spec.retry else usual.retry,
         on_supersede=spec.on_supersede or usual.on_supersede,
         on_remove=spec.on_remove or usual.on_remove,
@@ -257,3 +269,4 @@ def _policy(spec: TuningJobSpec) -> Policy:
         protect=spec.protect or None,
         timeout=Timeout(queued=spec.timeout.queued) if spec.timeout else None,
     )
+    return usual if found == usual else found

@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from tuneops import strict
 from tuneops.core.claim import Claim
 from tuneops.errors import DiskError
@@ -40,6 +38,8 @@ class FileClaims:
 
     def swap(self, claim: Claim, expected: str | None) -> str | None:
         """Write the record if its generation is still `expected`; give the new generation."""
+        from filelock import FileLock  # brings asyncio: not for those that only look
+
         path = self._path(claim.key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

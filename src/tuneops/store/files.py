@@ -44,10 +44,13 @@ def read(path: Path) -> bytes | None:
             raise NotARegularFileError(path) from fault
         raise DiskError(f"`{shown(path)}` cannot be read: {fault.strerror}") from fault
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        seen = os.fstat(descriptor)
+        if not stat.S_ISREG(seen.st_mode):
             raise NotARegularFileError(path)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(LIMIT + 1)
+            # a buffer of the limit's size would keep a whole page of memory for each small file
+            content = file.read(min(seen.st_size, LIMIT) + 1)
+            return content if len(content) <= seen.st_size else content + file.read(LIMIT)
     except OSError as fault:
         raise DiskError(f"`{shown(path)}` cannot be read: {fault.strerror}") from fault
     finally:

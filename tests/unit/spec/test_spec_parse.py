@@ -1,6 +1,8 @@
 """Text to nodes: places, what is refused, and that nothing but findings comes out."""
 
+import re
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from tuneops.diagnostics import Diagnostic
 from tuneops.spec.load import load
 from tuneops.spec.nodes import Mapping, Scalar
 from tuneops.spec.parse import Parsed, parse
-from tuneops.spec.text import FILE_LIMIT, SourceText, decode
+from tuneops.spec.text import FILE_LIMIT, Source, SourceText, decode
 
 WORKSPACE = """\
 apiVersion: tuneops.dev/v1
@@ -64,6 +66,45 @@ def test_either_spelling_finds_a_key() -> None:
     (document,) = read("base_model: x\nepochCount: 3\n").documents
     assert document.root.entry("baseModel") is document.root.entries[0]
     assert document.root.entry("epochCount") is document.root.entries[1]
+
+
+@pytest.mark.parametrize("more", [0, 20])
+def test_few_keys_and_many_are_found_alike(more: int) -> None:
+    text = "base_model: 1\nepochCount: 2\n" + "".join(f"k{number}: 3\n" for number in range(more))
+    (document,) = read(text).documents
+    for name, value in {"baseModel": "1", "base_model": "1", "epochCount": "2"}.items():
+        found = document.root.get(name)
+        assert isinstance(found, Scalar) and found.text == value
+    assert document.root.get("epoch_count") is None and document.root.get("k99") is None
+
+
+@given(st.text(alphabet="ab\r\n\u2028", max_size=12))
+def test_lines_are_those_between_line_ends(text: str) -> None:
+    source = Source.of(SourceText("a.yaml", text))
+    lines = re.split("\r\n|\r|\n", text)
+    assert list(source.lines) == lines
+    assert source.line(0) == source.line(len(lines) + 1) == ""
+
+
+def test_a_stage_takes_little_memory() -> None:
+    stage = "    - name: s{0}\n      supervisedTuningSpec: {{trainingDatasetUri: gs://data/{0}.jsonl}}\n"
+    head = CHAIN.partition("    - name: seed")[0]
+    chains = [
+        SourceText(
+            f"specs/{chain}.yaml",
+            head.replace("name: bot", f"name: bot-{chain}")
+            + "".join(stage.format(number) for number in range(4)),
+        )
+        for chain in range(100)
+    ]
+    texts = [SourceText("specs/workspace.yaml", WORKSPACE), *chains]
+    load(texts[:5], environment=None, variables={}, env={})
+    tracemalloc.start()
+    found = load(texts, environment=None, variables={}, env={})
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.declaration is not None and len(found.declaration.jobs) == 400
+    assert most / 400 < 6_500, f"{most / 400:,.0f} bytes for each stage"
 
 
 def test_byte_order_mark_and_crlf_are_read() -> None:

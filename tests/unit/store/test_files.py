@@ -44,6 +44,17 @@ def test_what_is_written_reads_back_and_leaves_nothing_beside_it(tmp_path: Path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
+def test_a_file_that_grows_while_it_is_read_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lock"
+    path.write_bytes(b"x" * 5000)
+    seen = list(path.stat())
+    seen[stat.ST_SIZE] = 7
+    monkeypatch.setattr(os, "fstat", lambda _: os.stat_result(seen))
+    assert files.read(path) == b"x" * 5000
+
+
 def test_nothing_there_reads_as_none(tmp_path: Path) -> None:
     assert files.read(tmp_path / "file") is None
     assert files.read(tmp_path / "folder" / "file") is None

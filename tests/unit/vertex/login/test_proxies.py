@@ -13,7 +13,7 @@ import pytest
 from tests.support.google import IAM, LOGIN, STS, VERTEX, Proxy, proxied, served
 from tests.support.logins import JOB, VERTEX_URL, WAITING, WAYS, World, assert_silent, shown
 from tuneops.errors import Rejected, Unavailable
-from tuneops.http.reading import open_client, open_exchange
+from tuneops.http.reading import _trusted, open_client, open_exchange
 from tuneops.vertex.auth import LoopbackAuth
 from tuneops.vertex.provider import VertexProvider
 
@@ -39,7 +39,7 @@ class Blocked(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Blocked())
-from tuneops.http.reading import open_client, open_exchange
+from tuneops.http.reading import _trusted, open_client, open_exchange
 from tuneops.http.waiting import Waiting
 from tuneops.vertex.auth import Exchange, application_default
 from tuneops.vertex.provider import VertexProvider
@@ -133,6 +133,23 @@ def test_certificates_are_believed_as_the_environment_says(
         with open_client(url, httpx.Auth()) as client:
             assert client.get("/7").status_code in (401, 404)
         assert proxy.targets == ([] if "127" in place else [VERTEX] * 2)
+
+
+def test_certificates_are_read_once_for_all_clients(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(world.trusted.file))
+    read: list[None] = []
+    make = httpx.create_ssl_context
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda: read.append(None) or make())
+    _trusted.cache_clear()
+    for _ in range(3):
+        open_client(VERTEX_URL, httpx.Auth()).close()
+        open_exchange().close()
+    assert len(read) == 1
+    monkeypatch.delenv("SSL_CERT_FILE")
+    open_exchange().close()
+    assert len(read) == 2, "other settings are other certificates"
 
 
 def test_certificates_that_are_not_there(
