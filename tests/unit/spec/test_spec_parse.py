@@ -191,20 +191,20 @@ def test_nothing_but_findings_comes_out(text: str) -> None:
 def test_an_alias_bomb_is_not_walked() -> None:
     rows = ["a: &a0 [x, x, x, x, x, x, x, x, x]"]
     rows += [f"b{n}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]" for n in range(9)]
-    started = time.perf_counter()
+    started = time.process_time()
     assert set(codes("\n".join(rows))) == {"yaml-anchor"}
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def check(text: str, workspace: str = WORKSPACE) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     found = load(
         [SourceText("w.yaml", workspace), SourceText("c.yaml", text)],
         environment=None,
         variables={},
         env={},
     )
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert found.findings or found.declaration
     for finding in found.findings:
         where = finding.where
