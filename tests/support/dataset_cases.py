@@ -133,6 +133,19 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a part in both spellings": (asked({"fileData": {"mimeType": "image/png",
                                                      "fileUri": "gs://b/x"},
                                         "file_data": {}}), "contents[0].parts[0]"),
+    "an address in both spellings": (
+        asked({"fileData": {"mimeType": "image/png", "fileUri": "gs://b/x", "file_uri": "gs://b/y"}}),
+        "contents[0].parts[0].fileData.file_uri"),
+    "a type in both spellings": (
+        asked({"inlineData": {"mimeType": "image/png", "mime_type": "image/png", "data": "AAAA"}}),
+        "contents[0].parts[0].inlineData.mime_type"),
+    "a piece in both spellings": (
+        asked({**file("video/mp4"), "videoMetadata": {}, "video_metadata": {}}),
+        "contents[0].parts[0].video_metadata"),
+    "settings in both spellings": (
+        {**GOOD, "generation_config": {}, "generationConfig": {}}, "generationConfig"),
+    "a choice of tools in both spellings": (
+        {**GOOD, "tool_config": {}, "toolConfig": {}}, "toolConfig"),
     "text that is a number": (asked({"text": 1}), "contents[0].parts[0].text"),
     "text that is nothing": (asked({"text": None}), "contents[0].parts[0].text"),
     "a file without an address": (asked({"fileData": {"mimeType": "image/png"}}),
@@ -256,6 +269,19 @@ RAW: dict[str, tuple[bytes, int | None]] = {
     "five documents": (json.dumps(asked(*[file("application/pdf")] * 5)).encode(), 0),
     "a video of six minutes": (json.dumps(asked(
         {**file("video/mp4"), "videoMetadata": {"endOffset": "360s"}})).encode(), 0),
+    "a video of six minutes, low by itself": (json.dumps(asked(
+        {**file("video/mp4"), "videoMetadata": {"endOffset": "360s"},
+         "mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"}})).encode(), None),
+    "a video of six minutes, in the other spelling": (json.dumps(asked(
+        {**file("video/mp4"), "video_metadata": {"end_offset": "360.5s", "start_offset": "1s"}},
+        )).encode(), 0),
+    "a video of half an hour, low": (json.dumps(asked(
+        {**file("video/mp4"), "videoMetadata": {"endOffset": "1800s"}},
+        generation_config={"media_resolution": "MEDIA_RESOLUTION_LOW"})).encode(), 0),
+    "a piece of a video that is no time": (json.dumps(asked(
+        {**file("video/mp4"), "videoMetadata": {"endOffset": "1e9s"}})).encode(), None),
+    "six minutes of what is no video": (json.dumps(asked(
+        {**file("image/png"), "videoMetadata": {"endOffset": "360s"}})).encode(), None),
     "a video of six minutes, low": (json.dumps(asked(
         {**file("video/mp4"), "videoMetadata": {"endOffset": "360s"}},
         generationConfig={"mediaResolution": "MEDIA_RESOLUTION_LOW"})).encode(), None),

@@ -10,7 +10,7 @@ from typing import Any
 
 from tuneops.core.recipe import Method
 from tuneops.datasets.formats import FORMATS
-from tuneops.datasets.parts import either, is_plain_text, kinds, part_problems, unknown_keys
+from tuneops.datasets.parts import either, is_plain_text, kinds, part_problems, twice, unknown_keys
 from tuneops.datasets.problems import Path, Problem, shown
 from tuneops.diagnostics import Severity
 
@@ -47,6 +47,7 @@ def problems(example: Mapping[str, Any], method: Method) -> Iterator[Problem]:
         yield _foreign(example)
         return
     yield from unknown_keys(example, _KEYS, (), "an example")
+    yield from twice(example, ())
     yield from _instruction(example, method)
     yield from _turns(example["contents"], method)
     yield from _tools(example)
@@ -80,21 +81,11 @@ def _foreign(example: Mapping[str, Any]) -> Problem:
 
 def _instruction(example: Mapping[str, Any], method: Method) -> Iterator[Problem]:
     given = [key for key in ("systemInstruction", "system_instruction") if key in example]
-    if len(given) > 1:
-        yield _both("systemInstruction", "system_instruction", (given[1],))
     for key in given:
         if example[key] is not None:
             yield from _content(example[key], (key,))
             if method is Method.PREFERENCE:
                 yield from _text_only(example[key], (key,))
-
-
-def _both(camel: str, snake: str, path: Path) -> Problem:
-    return Problem(
-        kind=f"both-{camel}",
-        message=f"`{camel}` and `{snake}` are one field in two spellings; give one",
-        path=path,
-    )
 
 
 def _turns(contents: object, method: Method) -> Iterator[Problem]:

@@ -32,8 +32,19 @@ _BESIDE = {
     "thoughtSignature",
     "thought_signature",
 }
+_CAMEL = {
+    "file_uri": "fileUri",
+    "mime_type": "mimeType",
+    "video_metadata": "videoMetadata",
+    "media_resolution": "mediaResolution",
+    "system_instruction": "systemInstruction",
+    "tool_config": "toolConfig",
+    "generation_config": "generationConfig",
+}
 _URI_SCHEMES = ("gs://", "https://", "http://")
 _OBJECT = re.compile(r"gs://[^/]+/.")
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)s")
+_OFFSETS = ("startOffset", "start_offset", "endOffset", "end_offset")
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 _MEDIA = {
     "image/": "image",
@@ -78,6 +89,12 @@ def medium(mime_type: str) -> str | None:
     return next((kind for start, kind in _MEDIA.items() if mime_type.startswith(start)), None)
 
 
+def seconds_of(value: object) -> float | None:
+    """The seconds of an offset such as `2.5s`, as JSON spells durations; None when it is none."""
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    return float(found[1]) if found else None
+
+
 def part_problems(part: object, path: Path) -> Iterator[Problem]:
     """Everything that is wrong with one part."""
     held = kinds(part)
@@ -94,6 +111,9 @@ def part_problems(part: object, path: Path) -> Iterator[Problem]:
         yield Problem(kind="two-in-one", message=f"a part holds one thing, not {words}", path=path)
         return
     yield from unknown_keys(part, KINDS.keys() | _BESIDE, path, "a part")
+    if len(part) > 1:
+        yield from twice(part, path)
+        yield from _offsets(part, path)
     (key,) = known
     value, inside = part[key], (*path, key)
     match KINDS[key]:
@@ -107,6 +127,36 @@ def part_problems(part: object, path: Path) -> Iterator[Problem]:
             yield from _function(value, inside, "args")
         case "response":
             yield from _function(value, inside, "response")
+
+
+def _offsets(part: Mapping[str, Any], path: Path) -> Iterator[Problem]:
+    """Warn of pieces of a video that nobody can cut: its length is then not checked either."""
+    for name in ("videoMetadata", "video_metadata"):
+        piece = part.get(name)
+        if not isinstance(piece, dict):
+            continue
+        for key in _OFFSETS:
+            if key in piece and seconds_of(piece[key]) is None:
+                yield Problem(
+                    kind="offset",
+                    message=f"`{key}` must be seconds such as `25s`, not {shown(piece[key])}",
+                    path=(*path, name, key),
+                    code="dataset-media",
+                    severity=Severity.WARNING,
+                )
+
+
+def twice(fields: Mapping[str, Any], path: Path) -> Iterator[Problem]:
+    """Refuse fields that are there in both spellings, as every Google API does."""
+    for snake in fields:
+        camel = _CAMEL.get(snake) if "_" in snake else None
+        if camel is not None and camel in fields:
+            second = [key for key in fields if key in (camel, snake)][1]
+            yield Problem(
+                kind=f"both-{camel}",
+                message=f"`{camel}` and `{snake}` are one field in two spellings; give one",
+                path=(*path, second),
+            )
 
 
 def unknown_keys(
@@ -141,6 +191,7 @@ def _text(value: object, path: Path) -> Iterator[Problem]:
 def _file(value: object, path: Path) -> Iterator[Problem]:
     fields = value if isinstance(value, dict) else {}
     uri, mime_type = either(fields, "fileUri", "file_uri"), either(fields, "mimeType", "mime_type")
+    yield from twice(fields, path)
     if not isinstance(uri, str) or not uri.startswith(_URI_SCHEMES):
         yield Problem(
             kind="file-uri",
@@ -164,6 +215,7 @@ def _file(value: object, path: Path) -> Iterator[Problem]:
 def _inline(value: object, path: Path) -> Iterator[Problem]:
     fields = value if isinstance(value, dict) else {}
     data, mime_type = fields.get("data"), either(fields, "mimeType", "mime_type")
+    yield from twice(fields, path)
     bare = data.rstrip("=") if isinstance(data, str) else ""
     if not bare or len(bare) % 4 == 1 or not _BASE64.issuperset(bare):
         yield Problem(

@@ -1,27 +1,24 @@
 """What an example weighs: its letters, its media, and what the service would drop it for."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from tuneops.core.recipe import Method
 from tuneops.datasets.limits import Limits
-from tuneops.datasets.parts import KINDS, either, is_plain_text, kinds, medium
+from tuneops.datasets.parts import KINDS, either, is_plain_text, kinds, medium, seconds_of
 from tuneops.datasets.problems import Path, Problem
 from tuneops.datasets.tokens import NONE, Letters, Tokens, letters, likely, media_tokens
 from tuneops.diagnostics import Severity
 
-_SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 _spell = json.JSONEncoder(ensure_ascii=False).encode
 _LENGTHS = {"LOW": 1200.0}
 _LONGEST = 300.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Link(NamedTuple):
     """A file that an example names: where it says so, its address and type, and the type's kind."""
 
     path: Path
@@ -186,14 +183,9 @@ def _add_file(weight: Weight, part: Mapping[str, Any], held: Mapping[str, Any]) 
 def _length(metadata: object) -> float | None:
     if not isinstance(metadata, dict):
         return None
-    end = _seconds(either(metadata, "endOffset", "end_offset"))
-    start = _seconds(either(metadata, "startOffset", "start_offset")) or 0.0
+    end = seconds_of(either(metadata, "endOffset", "end_offset"))
+    start = seconds_of(either(metadata, "startOffset", "start_offset")) or 0.0
     return max(end - start, 0.0) if end is not None else None
-
-
-def _seconds(value: object) -> float | None:
-    found = _SECONDS.fullmatch(value) if isinstance(value, str) else None
-    return float(found[1]) if found else None
 
 
 def _level(value: object) -> str:

@@ -5,6 +5,7 @@ what was expected; a good line becomes its measurements.
 """
 
 import base64
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ _OTHER_FORMATS = {
     "chosen": "that is the format of another service",
 }
 _VIDEO_SECONDS = {"MEDIA_RESOLUTION_LOW": 1200}
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)s")
 
 
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -146,6 +148,7 @@ def _contents(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     tools = line.get("tools", [])
     if tools is not None and not _is_list_of_objects(tools):
         raise Misfit("`tools` must be a list of objects.")
+    _one_of(line, "toolConfig", "tool_config", "")
     config = _one_of(line, "generationConfig", "generation_config", "")
     if config is not None and not isinstance(config, dict):
         raise Misfit("`generationConfig` must be an object.")
@@ -196,6 +199,8 @@ def _check_part(part: Any, where: str) -> None:
         raise Misfit(f"`{where}` must hold text, fileData, functionCall or functionResponse.")
     if len(given) > 1:
         raise Misfit(f"`{where}` holds {' and '.join(name for name, _ in given)}; only one may be.")
+    _one_of(part, "videoMetadata", "video_metadata", f"{where}.")
+    _one_of(part, "mediaResolution", "media_resolution", f"{where}.")
     ((name, value),) = given
     if name == "text":
         if not isinstance(value, str):
@@ -240,25 +245,39 @@ def _instruction(line: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 def _long_videos(line: Mapping[str, Any]) -> Iterator[str]:
     config = line.get("generationConfig", line.get("generation_config")) or {}
-    longest = _VIDEO_SECONDS.get(str(config.get("mediaResolution")), 300)
+    whole = config.get("mediaResolution", config.get("media_resolution"))
     for turn in line["contents"]:
         for part in turn["parts"]:
             span = part.get("videoMetadata", part.get("video_metadata"))
-            try:
-                seconds = float(span["endOffset"][:-1]) - float(span.get("startOffset", "0s")[:-1])
-            except (TypeError, ValueError, KeyError, AttributeError):
+            is_video = any(type.startswith("video/") for type in _part_types(part))
+            if not is_video or not isinstance(span, dict):
                 continue
-            if seconds > longest:
-                yield f"a video of {seconds} seconds; it may last {longest}."
+            own = part.get("mediaResolution", part.get("media_resolution"))
+            level = (own.get("level") if isinstance(own, dict) else None) or whole
+            longest = _VIDEO_SECONDS.get(str(level), 300)
+            end = _offset(span.get("endOffset", span.get("end_offset")))
+            start = _offset(span.get("startOffset", span.get("start_offset"))) or 0.0
+            if end is not None and end - start > longest:
+                yield f"a video of {end - start} seconds; it may last {longest}."
+
+
+def _offset(value: Any) -> float | None:
+    """Read a duration as protobuf spells it; None when it is none."""
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    return float(found[1]) if found else None
 
 
 def _media_types(line: Mapping[str, Any]) -> Iterator[str]:
     for turn in line["contents"]:
         for part in turn["parts"]:
-            for camel, snake in (("fileData", "file_data"), ("inlineData", "inline_data")):
-                file = part.get(camel, part.get(snake))
-                if file is not None:
-                    yield file.get("mimeType", file.get("mime_type"))
+            yield from _part_types(part)
+
+
+def _part_types(part: Mapping[str, Any]) -> Iterator[str]:
+    for camel, snake in (("fileData", "file_data"), ("inlineData", "inline_data")):
+        file = part.get(camel, part.get(snake))
+        if file is not None:
+            yield file.get("mimeType", file.get("mime_type"))
 
 
 def _characters(turns: Sequence[Mapping[str, Any]]) -> int:
