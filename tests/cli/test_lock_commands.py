@@ -126,6 +126,64 @@ def test_a_rebuild_that_fails_puts_the_damaged_lock_back(project: Path) -> None:
     assert not (project / f"{LOCK}.damaged").exists()
 
 
+def test_where_no_job_is_there_nothing_is_lost_and_it_is_said(project: Path) -> None:
+    path = lock_of(project)
+    whole = path.read_bytes()
+    shutil.rmtree(project / ".tuneops")
+    done = ran(project, "lock", "rebuild")
+    assert path.read_bytes() == whole and "No changes" in done.out
+    assert "none of the 12 jobs that the lock has is there" in done.err
+    assert "bring `.tuneops` here" in done.err
+    path.write_bytes(b"{")
+    refused = ran(project, "lock", "rebuild", code=1)
+    assert path.read_bytes() == b"{" and not list(path.parent.glob("*.damaged"))
+    assert "it stays as it is" in refused.err and f"git checkout -- {LOCK}" in refused.err
+    path.unlink()
+    assert "nothing to write" in ran(project, "lock", "rebuild").out
+    assert not path.exists()
+
+
+JOB = """\
+apiVersion: tuneops.dev/v1
+kind: TuningJob
+metadata: {name: stay}
+spec:
+  baseModel: gemini-2.5-flash
+  supervisedTuningSpec: {trainingDatasetUri: two.jsonl, hyperParameters: {epochCount: 2}}
+"""
+
+
+def test_what_became_of_jobs_without_a_spec_comes_back_and_stays_protected(chain: Path) -> None:
+    specs = chain / "specs"
+    (specs / "bot.yaml").write_text(
+        (specs / "bot.yaml").read_text() + "  promotion: {alias: prod, stage: two}\n"
+    )
+    (specs / "stay.yaml").write_text(JOB)
+    (specs / "old.yaml").write_text(JOB.replace("stay", "old").replace(": 2}", ": 3}"))
+    ran(chain, "apply", "--wait")
+    edit(chain, "- name: two\n", "- name: two\n      protect: true\n")
+    edit(chain, "spec:\n", "spec:\n  movedFrom: old\n  acceptPartial: true\n", "old.yaml")
+    edit(chain, "name: old", "name: new", "old.yaml")
+    ran(chain, "apply")
+    (specs / "old.yaml").unlink()
+    (specs / "bot.yaml").unlink()
+    ran(chain, "apply", code=3)
+    path = lock_of(chain)
+    lost = path.read_bytes()
+    lock = json.loads(lost)
+    assert "new" in lock["retired"] and "bot/two" in lock["jobs"] and "bot" in lock["pointers"]
+    said = ran(chain, "plan").out
+    path.unlink()
+    done = ran(chain, "lock", "rebuild")
+    assert path.read_bytes() == lost
+    assert "`prod` is on models/" in done.err and "counts as promoted" in done.err
+    assert "Gone with a lost lock, since no job says them" in " ".join(done.out.split())
+    assert ran(chain, "plan").out == said
+    path.unlink()
+    shutil.rmtree(chain / ".tuneops/claims")
+    assert "no claim of its jobs was found" in ran(chain, "lock", "rebuild").err
+
+
 def test_a_rebuild_keeps_what_a_good_lock_says(project: Path) -> None:
     path = lock_of(project)
     whole = path.read_bytes()

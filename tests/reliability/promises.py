@@ -113,12 +113,15 @@ PROMISES: tuple[Promise, ...] = (
     Promise(
         "No entry of a lock is lost, and a lost lock is written again from the jobs.",
         "Files are replaced in one step; locks are merged by creation key; all that a lock knows "
-        "is in labels, the machine line and the API.",
-        "Who asked for a cancel is known to lock and claim only. A policy edited after its "
-        "job was made, and a promotion, are lost where their specs are gone as well.",
+        "is in labels, the machine line and the API; what became of a job since it was made, and "
+        "no spec says, is in its claim.",
+        "Where claims are lost as well, who asked for a cancel, new names and edited policies of "
+        "jobs without a spec are not known, which `lock rebuild` says. A pin that was moved and "
+        "not trained on, and a job adopted by a spec that is gone, are in the lock alone.",
         (
             KILL,
             "test_merge::test_nothing_that_either_side_knows_is_lost",
+            "test_lost_bytes::test_after_any_history_a_lost_lock_comes_back_byte_for_byte",
             "test_rebuild::test_after_any_history_the_rebuilt_lock_has_every_entry_of_the_lost_one",
             "test_lock_travel::test_many_who_push_at_once_lose_nothing",
             PEOPLE,

@@ -683,11 +683,12 @@ class Runner:
             return None
         assert claim.at <= self.world.at, "its time is not the service's"
         if found is not None:
-            same = replace(claim, cancel_asked=found[0].cancel_asked) == found[0]
+            was = found[0]
+            same = replace(claim, cancel_asked=was.cancel_asked, kept=was.kept) == was
             assert found[0].phase != "bound" or same, "bound is final"
             assert set(found[0].marks) <= set(claim.marks), "a mark was forgotten"
         else:
-            begins = claim.phase == "intent" or claim.cancel_asked is not None
+            begins = claim.phase == "intent" or claim.cancel_asked is not None or claim.kept
             assert begins, "a claim begins as an intent"
         self.world.claim_writes += 1
         self._claims[claim.key] = (claim, self.world.claim_writes)

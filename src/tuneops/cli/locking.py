@@ -1,21 +1,19 @@
 """Compare the lock, merge it, and write it again: what the later subcommands of `lock` do."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tuneops.cli.locks import rehearsed
 from tuneops.cli.options import Options
 from tuneops.cli.project import Project, open_project
-from tuneops.core.lock import Creation, Lock
+from tuneops.core.lock import Lock
 from tuneops.core.lock_changes import Difference, bare, differences
 from tuneops.core.merge import Conflict, Merged, merge
-from tuneops.core.observed import JobState
-from tuneops.core.rebuild import Doubt, Rebuilt
-from tuneops.core.rebuild import rebuild as rebuilt_lock
+from tuneops.core.rebuild import Rebuilt
+from tuneops.core.view import View
 from tuneops.diagnostics import Diagnostic, Severity
 from tuneops.errors import DiskError, LockDamaged, TuneopsError
 from tuneops.render.changes import change_rows
@@ -25,9 +23,6 @@ from tuneops.render.lines import Line, counted
 from tuneops.store import conflicts, files
 from tuneops.store.journal import Journal
 from tuneops.store.lockfile import LockFile, dump, lock_path, parse
-
-if TYPE_CHECKING:
-    from tuneops.cli.guard import Guard
 
 
 def diff(chosen: Options, revision: str) -> int:
@@ -111,6 +106,7 @@ def rebuild(chosen: Options, *, dry_run: bool) -> int:
     """Write the lock again from the jobs; give the exit code."""
     from tuneops.cli.guard import stores
     from tuneops.cli.session import alone, connect
+    from tuneops.engine.rebuilding import recover
     from tuneops.engine.reconcile import survey
 
     project = open_project(chosen)
@@ -122,13 +118,17 @@ def rebuild(chosen: Options, *, dry_run: bool) -> int:
         connect(project, lambda _: None) as session,
     ):
         view = survey(session.graph, session.world, session.settle)
-        seen = (session.graph, view.before, view.observed, session.settle)
-        write = partial(rebuilt_lock, *seen)
-        rebuilt, session.locks.guard = _as_claimed(write, view.before, stores(session.guard))
+        kinds = [(guard.kind, guard.claims) for guard in stores(session.guard)]
+        recovered = recover(view, session.world.registry, kinds)
+        rebuilt, session.locks.guard = recovered.rebuilt, recovered.guard
+        embedded = session.emulator is not None
+        if kept and not rebuilt.jobs:
+            raise _nothing_there(session.locks.shown, embedded=embedded)
         changes = differences(view.before, rebuilt.lock)
         written = not dry_run and session.locks.save(rebuilt.lock)
         shown = session.locks.shown
     findings = [_doubt(doubt.address, doubt.job, doubt.words) for doubt in rebuilt.doubts]
+    findings += _all_gone(view, embedded=embedded)
     if chosen.machine:
         extra = {
             "lock": shown,
@@ -142,43 +142,12 @@ def rebuild(chosen: Options, *, dry_run: bool) -> int:
         return 0
     chosen.console.complain_of(findings)
     end = _rebuilt(rebuilt, changes, shown, dry_run=dry_run, written=written)
+    if not any(view.before.creations()) and rebuilt.jobs:
+        end.append(Line(UNSAID))
     if kept and not dry_run:
         end.append(Line(f"What was there is now {kept.name}."))
     chosen.console.answer([*change_rows(changes), *end])
     return 0
-
-
-def _as_claimed(
-    write: Callable[..., Rebuilt], before: Lock, guards: Sequence["Guard"]
-) -> tuple[Rebuilt, str | None]:
-    """The rebuilt lock with what only claims say: who asked for a cancel, and where they are kept.
-
-    The guard is that whose claims are found, for the newest entry or a cancelled one.
-    """
-    rebuilt = write()
-    there = {key for _, key, _ in before.creations()}
-    new = [item for item in rebuilt.lock.creations() if item[1] not in there]
-    ended = (JobState.CANCELLED, JobState.CANCELLING)
-    keys = [key for _, key, creation in new if creation.state in ended]
-    keys += [key for _, key, _ in sorted(new, key=_created)[-1:] if key not in keys]
-    for guard in guards:
-        try:
-            claims = [found[0] for key in keys if (found := guard.claims.read(key)) is not None]
-        except TuneopsError as fault:
-            words = f"its claims cannot be read, so who cancelled it is not known: {fault.message}"
-            doubts = (
-                *rebuilt.doubts,
-                *(Doubt(address="", job=None, words=words) for _ in keys[:1]),
-            )
-            return replace(rebuilt, doubts=doubts), None
-        if claims:
-            asked = {claim.key: claim.job for claim in claims if claim.cancel_asked and claim.job}
-            return write(asked=asked), guard.kind
-    return rebuilt, None
-
-
-def _created(item: tuple[str, str, Creation]) -> float:
-    return item[2].created.timestamp() if item[2].created else 0.0
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -292,12 +261,55 @@ def _doubt(address: str, job: str | None, words: str) -> Diagnostic:
     )
 
 
+UNSAID = (
+    "Gone with a lost lock, since no job says them: pins moved with `lock pin` and not trained on "
+    "yet, creates without an answer, and jobs adopted by specs that are gone."
+)
+
+
+def _nothing_there(shown: str, *, embedded: bool) -> TuneopsError:
+    """The fault of a damaged lock that nothing could take the place of."""
+    return TuneopsError(
+        f"no job of ours is there to write `{shown}` again from; it stays as it is",
+        notes=("without a lock everything would be bought again", *_why_empty(embedded)),
+        help=f"restore it with `git checkout -- {shown}`; if nothing was ever made, remove it",
+    )
+
+
+def _all_gone(view: View, *, embedded: bool) -> list[Diagnostic]:
+    """What to say of a lock none of whose jobs are there."""
+    jobs = [creation.job for _, _, creation in view.before.creations() if creation.job]
+    if not jobs or any(job in view.observed.jobs for job in jobs):
+        return []
+    help_ = "look whether project and location are right; the lock is kept as it is"
+    if embedded:
+        help_ = "bring `.tuneops` here from where they were made, or remove the lock to begin anew"
+    return [
+        Diagnostic(
+            code="lock-rebuild",
+            message=f"none of the {counted(len(jobs), 'job')} that the lock has is there",
+            notes=_why_empty(embedded),
+            help=help_,
+            severity=Severity.WARNING,
+        )
+    ]
+
+
+def _why_empty(embedded: bool) -> tuple[str, ...]:
+    words = (
+        "the embedded emulator keeps its jobs in `.tuneops/emulator.db`, which git does not carry"
+    )
+    return (words,) if embedded else ()
+
+
 def _rebuilt(
     rebuilt: Rebuilt, changes: Sequence[Difference], shown: str, *, dry_run: bool, written: bool
 ) -> list[Line]:
     """How a rebuild ended, for a person."""
     entries = counted(sum(1 for _ in rebuilt.lock.creations()), "entry", "entries")
     jobs = f"{counted(rebuilt.jobs, 'job')} of ours there"
+    if not changes and not written and not rebuilt.jobs and entries.startswith("0 "):
+        return [Line(f"No job of ours is there, so there is nothing to write {shown} from.")]
     if not changes and not written:
         return [Line(f"No changes: {shown} has {entries}; {jobs}.", "strong")]
     lines = [Line(_tally(changes, f"{entries}; {jobs}"), "strong")]

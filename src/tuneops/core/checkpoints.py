@@ -53,15 +53,21 @@ def chosen(creation: Creation) -> Creation:
 
 
 def choose(graph: DesiredGraph, lock: Lock, observed: Observed) -> Lock:
-    """The lock with the checkpoints that promotions choose, of the results that specs ask for."""
-    rules = {promotion.stage: promotion.checkpoint for promotion in graph.promotions}
-    for job in graph.jobs:
-        address = str(job.address)
-        for key, creation in tuple(lock.at(address).creations.items()):
-            if creation.lineage != job.lineage or not creation.succeeded:
-                continue
-            wanted = resolve_checkpoint(rules.get(job.address, "last"), creation, observed)
-            wanted = wanted or last_checkpoint(creation.checkpoints)
-            if wanted is not None and wanted != creation.chosen:
-                lock = lock.put(address, key, replace(creation, chosen=wanted))
+    """The lock with the checkpoints that promotions choose, of the results that are served.
+
+    Of any other result it is the last one. Where no spec has the job, what is served stays.
+    """
+    rules = {str(promotion.stage): promotion.checkpoint for promotion in graph.promotions}
+    for book in (lock.jobs, lock.retired):
+        for address, locked in book.items():
+            there = graph.find_text(address) is not None
+            for key, creation in locked.creations.items():
+                served = key == locked.current
+                if not creation.succeeded or (served and not there):
+                    continue
+                wanted = last_checkpoint(creation.checkpoints)
+                if served and address in rules:
+                    wanted = resolve_checkpoint(rules[address], creation, observed) or wanted
+                if wanted is not None and wanted != creation.chosen:
+                    lock = lock.put(address, key, replace(creation, chosen=wanted))
     return lock

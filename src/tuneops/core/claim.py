@@ -25,6 +25,26 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keepsake:
+    """What became of an entry of the lock since its job was made, where no job can say it."""
+
+    __pydantic_config__ = SPELLING
+    address: str | None = None
+    """Where it is now, if its job was made under another name."""
+    policy: tuple[str, ...] | None = None
+    """As the machine line keeps one, if its spec said another later."""
+    since: datetime | None = None
+    """When it became the result to serve, although a newer one was there."""
+    chosen: str | None = None
+    released: tuple[str, ...] | None = None
+    """Aliases that are on it and that a promotion has let go."""
+    delete_asked: bool | None = None
+    wrong_bytes: bool | None = None
+    rewritten: datetime | None = None
+    stamps: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """One claim. `intent` may be taken over soon, `issued` only after the settle time.
 
@@ -43,6 +63,8 @@ class Claim:
     """Whether tuneops asked for the job to be cancelled: False before that is sent, True after."""
     refusals: int | None = None
     """How often in a row the quota said no."""
+    kept: Keepsake | None = None
+    """What `lock rebuild` needs to know of a `bound` one, and its job does not say."""
     not_before: datetime | None = None
     """Of a `void` claim: when the create may be tried again, by the service's clock."""
     reserved: tuple[Reservation, ...] | None = None

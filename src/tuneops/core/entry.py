@@ -1,5 +1,6 @@
 """How a job becomes an entry of the lock: by its marks, its spec, or because a spec adopts it."""
 
+import contextlib
 from dataclasses import replace
 from typing import Literal
 
@@ -9,16 +10,23 @@ from tuneops.core.labels import Note, read_note, read_policy
 from tuneops.core.lock import Cause, Creation, EvidenceSet
 from tuneops.core.match import compatible
 from tuneops.core.observed import JobState, ObservedJob
+from tuneops.core.recall import UnreadableError, recall
 from tuneops.core.recipe import Evidence, Pretuned, Recipe
 
 
 def found(desired: DesiredJob, job: ObservedJob) -> Creation:
-    """The entry for a job of ours that the lock did not know, written from its own marks."""
-    note = read_note(job.description)
+    """The entry for a job of ours that the lock did not know, written from its own marks.
+
+    Its recipe is spelled as the job has it, names that were given up since included: so it does not
+    matter who writes the entry, nor when.
+    """
+    note, recipe = read_note(job.description), desired.recipe
+    with contextlib.suppress(UnreadableError):
+        recipe, _ = recall(job, recipe.project, recipe.location)
     if note is None:
-        entry = marked(desired.recipe, job, Note(attempt=1, training=(0, "")))
+        entry = marked(recipe, job, Note(attempt=1, training=(0, "")))
         return replace(entry, evidence=evidence_of(desired), policy=desired.policy)
-    entry = marked(desired.recipe, job, note)
+    entry = marked(recipe, job, note)
     if note.training_evidence is None:
         evidence = replace(entry.evidence, training=desired.training.evidence)
         return replace(entry, evidence=evidence)

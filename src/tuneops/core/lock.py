@@ -105,7 +105,7 @@ class Creation:
     billable_tokens: int | None = None
     error: Failure | None = None
     measured: Mapping[str, Measured] | None = None
-    """The metrics that some rule or gate has asked for, by their names."""
+    """The metrics that some rule or gate asks for now, by their names."""
     stamps: tuple[str, ...] | None = None
     """Lineages of specs that say in other words what this creation is (`core.stamps`), in order."""
 

@@ -82,7 +82,9 @@ def wanted(graph: DesiredGraph, lock: Lock) -> Mapping[str, frozenset[str]]:
     for promotion in graph.promotions:
         stage = graph.find(promotion.stage)
         if stage is not None and isinstance(promotion.checkpoint, Best):
-            found.setdefault(stage.lineage, set()).add(promotion.checkpoint.best)
+            served = lock.at(str(promotion.stage)).result
+            for lineage in (stage.lineage, *([served.lineage] if served else ())):
+                found.setdefault(lineage, set()).add(promotion.checkpoint.best)
     return {lineage: frozenset(names) for lineage, names in found.items()}
 
 
@@ -113,23 +115,26 @@ def _whole(creation: Creation, metric: str) -> bool:
 
 
 def note_metrics(graph: DesiredGraph, lock: Lock, observed: Observed) -> Lock:
-    """The lock with what was seen of the metrics that are wanted; what is recorded stays."""
+    """The lock with what was seen of the metrics that are wanted, and with no others.
+
+    What is recorded of a wanted one stays. The service keeps the others, should somebody ask again.
+    """
     asked = wanted(graph, lock)
     desired = {job.lineage: job for job in graph.jobs}
     for address, key, creation in tuple(lock.creations()):
         job = observed.jobs.get(creation.job or "")
-        if job is None or not creation.succeeded:
-            continue
-        known = dict(creation.measured or {})
-        for metric in sorted(asked.get(creation.lineage, ())):
-            if _whole(creation, metric):
+        recorded = creation.measured or {}
+        names = sorted(asked.get(creation.lineage, ()))
+        known = {name: recorded[name] for name in names if name in recorded}
+        for metric in names:
+            if job is None or not creation.succeeded or _whole(creation, metric):
                 continue
             values = _values(metric, job, creation.checkpoints, observed.series.get(job.name, {}))
             if values:
                 on = _measured_on(metric, job, desired.get(creation.lineage))
                 known[metric] = Measured(on=on, values=values)
-        if known != (creation.measured or {}):
-            lock = lock.put(address, key, replace(creation, measured=known))
+        if known != recorded:
+            lock = lock.put(address, key, replace(creation, measured=known or None))
     return lock
 
 

@@ -4,7 +4,7 @@ Nothing is decided here. An alias that no pointer records is found on the versio
 creations, so that a lost lock does not lose what is promoted.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from tuneops.core.desired import DesiredGraph, Promotion
@@ -76,6 +76,49 @@ def note_pointers(graph: DesiredGraph, lock: Lock, observed: Observed) -> Lock:
             kept = (name, alias) in declared or _orphaned(graph, lock, observed, alias, pointer)
             lock = lock if kept else lock.point(name, alias, None)
     return lock
+
+
+def found_pointers(
+    graph: DesiredGraph, lock: Lock, observed: Observed, released: Collection[tuple[str, str]]
+) -> Mapping[tuple[str, str], Pointer]:
+    """The aliases on results of jobs that no spec has, by name and alias.
+
+    Who put one there is not shown: it counts as promoted, since what serves must not be let go,
+    unless it is among the `released`: creation key and alias.
+    `default` is left out where the service puts it by itself, on the first version.
+    """
+    declared = {(promotion.name, promotion.alias) for promotion in graph.promotions}
+    made = made_versions(lock)
+    found: dict[tuple[str, str], list[tuple[str, ModelVersion]]] = {}
+    for versions in observed.versions.values():
+        for number, version in (versions or {}).items():
+            address, key, _ = made.get(short_version(version.name), ("", "", None))
+            if not key or graph.find_text(address) is not None:
+                continue
+            for alias in version.aliases:
+                place = (_named(address), alias)
+                ours = (key, alias) not in released and (alias, number) != ("default", "1")
+                if place not in declared and ours:
+                    found.setdefault(place, []).append((key, version))
+    return {place: _pointed(lock, carried) for place, carried in sorted(found.items())}
+
+
+def _pointed(lock: Lock, carried: list[tuple[str, ModelVersion]]) -> Pointer:
+    """The pointer to the newest of the versions that have an alias; from the others it goes."""
+    created = {key: creation.created for _, key, creation in lock.creations()}
+
+    def age(item: tuple[str, ModelVersion]) -> tuple[float, str]:
+        made = created[item[0]]
+        return made.timestamp() if made else 0.0, item[1].name
+
+    key, version = max(carried, key=age)
+    also = sorted(
+        other.name for _, other in carried if base_of(other.name) != base_of(version.name)
+    )
+    checkpoint = version.default_checkpoint or ""
+    return Pointer(
+        creation=key, model=version.name, checkpoint=checkpoint, also=tuple(also) or None
+    )
 
 
 def _noted(

@@ -124,6 +124,27 @@ def _series(
     return found
 
 
+def look_closer(
+    graph: DesiredGraph, lock: Lock, observed: Observed, registry: ModelRegistry
+) -> Observed:
+    """What was seen, and what only a lock that was lost would have asked for.
+
+    Costs a request for each model that a job of ours made, and those for metrics of its results.
+    """
+    models = {
+        job.model.partition("@")[0]
+        for job in observed.jobs.values()
+        if job.model is not None and _ours(job, graph.target.owners)
+    }
+    versions = dict(observed.versions)
+    for model in sorted(models - set(versions)):
+        versions[model] = registry.list_versions(model)
+    series = dict(observed.series)
+    for name, points in _series(graph, lock, observed.jobs, registry).items():
+        series[name] = {**series.get(name, {}), **points}
+    return replace(observed, versions=versions, series=series)
+
+
 def strangers(
     graph: DesiredGraph, observed: Observed, stores: Iterable[ClaimStore], *, twins: bool
 ) -> frozenset[str]:

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 from tuneops.core.creation import Held, Made, Order, Outcome, Refusal, Unknown
@@ -33,12 +34,13 @@ from tuneops.costs.room import Room, room
 from tuneops.costs.verdicts import Verdict, judge
 from tuneops.engine.deleting import Desk, delete_version
 from tuneops.engine.execute import Hands, create_job, exit_code, troubles
+from tuneops.engine.keeping import keep
 from tuneops.engine.observe import look_elsewhere, observe, strangers
 from tuneops.engine.point import move_pointer
 from tuneops.engine.ports import ClaimStore, Clock, Disposal, ModelRegistry, TuningService
 from tuneops.engine.recording import Entry, entries
 from tuneops.engine.stopping import cancel_job
-from tuneops.engine.telling import Event, told, transitions
+from tuneops.engine.telling import Event, told, transitions, unwritten
 from tuneops.errors import DiskError, Stale, TuneopsError
 
 
@@ -213,6 +215,8 @@ def tick(
     undone = () if terms.may_cancel else tuple(_for_the_tip(ready))
     moving = {step.move for step in steps if isinstance(step, MovePointer)}
     pointed = note_moves(plan.changes, view.ledger, moving)
+    kept = partial(keep, view, claims=world.hands.claims, runner=terms.runner, watch=world.watch)
+    kept(view.before, pointed)
     wrote = world.locks.save(pointed)
     outcomes: list[tuple[Change, Outcome | None]] = []
     noted: list[Entry] = []
@@ -233,10 +237,11 @@ def tick(
             world.locks.save(world.locks.load())
         raise
     lock = pointed.record(noted)
+    kept(pointed, lock)
     try:
         wrote = world.locks.save(lock) or wrote
     except DiskError as fault:
-        raise _unwritten(fault, outcomes) from fault
+        raise unwritten(fault, outcomes) from fault
     return Tick(
         plan=plan.leaving(undone),
         view=view,
@@ -251,18 +256,6 @@ def tick(
 def _for_the_tip(steps: Iterable[Step]) -> Iterator[Change]:
     """What only an approved run does, or one at the commit that everybody agreed on."""
     return (step.change for step in steps if not isinstance(step, CreateJob))
-
-
-def _unwritten(fault: DiskError, outcomes: list[tuple[Change, Outcome | None]]) -> DiskError:
-    """The fault of a lock that could not be written, with what it would have said."""
-    made = [
-        f"`{change.address}` was made: `{outcome.creation.job}`"
-        for change, outcome in outcomes
-        if isinstance(outcome, Made)
-    ]
-    if made:
-        made.append("the next run finds it by its labels; nothing is bought twice")
-    return DiskError(fault.message, notes=(*fault.notes, *made), help=fault.help)
 
 
 def _permitted(step: Step, terms: Terms, refused: frozenset[str]) -> bool:

@@ -8,6 +8,7 @@ from tuneops.core.creation import Contended, Found, Held, Made, Outcome, Refusal
 from tuneops.core.lock import Lock
 from tuneops.core.plan import Change
 from tuneops.engine.execute import troubles
+from tuneops.errors import DiskError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +76,15 @@ def transitions(before: Lock, after: Lock) -> Iterator[Event]:
             job=creation.job,
             attempt=creation.attempt,
         )
+
+
+def unwritten(fault: DiskError, outcomes: list[tuple[Change, Outcome | None]]) -> DiskError:
+    """The fault of a lock that could not be written, with what it would have said."""
+    made = [
+        f"`{change.address}` was made: `{outcome.creation.job}`"
+        for change, outcome in outcomes
+        if isinstance(outcome, Made)
+    ]
+    if made:
+        made.append("the next run finds it by its labels; nothing is bought twice")
+    return DiskError(fault.message, notes=(*fault.notes, *made), help=fault.help)

@@ -31,7 +31,8 @@ def load(document: object, key: str, shown: str) -> Claim:
         claim = _adapter().validate_python(value.get("claim"))
     except ValidationError as fault:
         raise damaged(shown, fault.errors(include_url=False)[0]["msg"]) from fault
-    times = (claim.at, claim.not_before, *(one.at for one in claim.reserved or ()))
+    kept = (claim.kept.since, claim.kept.rewritten) if claim.kept else ()
+    times = (claim.at, claim.not_before, *kept, *(one.at for one in claim.reserved or ()))
     if any(moment is not None and moment.tzinfo is None for moment in times):
         raise damaged(shown, "its time does not say its zone")
     if claim.key != key:

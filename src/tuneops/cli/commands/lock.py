@@ -220,10 +220,10 @@ def rebuild(context: click.Context, /, dry_run: bool, **values: Any) -> int:
 
     Nothing is bought. Entries of a lock that can be read are kept; a damaged one is moved aside to
     NAME.damaged first. What no job carries cannot come back: creates without an answer, jobs
-    adopted by a spec that is gone, a policy that was edited before its spec was removed, aliases
-    that no spec promotes any more; and who asked for a cancel, if the claim is gone as well. A
-    cancelled job then counts as somebody's veto, until its recipe or nonce changes or `resume`
-    names it.
+    adopted by a spec that is gone, pins that were moved and not trained on yet. What became of a
+    job that no spec has, and who asked for a cancel, is in its claim. Where that is gone as well
+    it is said, and a cancelled job counts as somebody's veto, until its recipe or nonce changes or
+    `resume` names it.
 
     \b
     Examples:
