@@ -21,6 +21,9 @@ NAMESPACE = "refs/tuneops/claims/v1"
 REHEARSAL = "refs/tuneops/rehearsal/v1"
 """Where those of an emulator are kept: a rehearsal must not hold the key of a real job."""
 
+LIMIT = 2**20
+"""The largest claim, in bytes; all that was ever written of one is some hundreds."""
+
 READS, PUSHES = 4, 3
 PAUSE = 0.5
 
@@ -71,11 +74,11 @@ class GitRefClaims:
         tip = self._tip(ref)
         if tip is None:
             return None
-        content = self._content(tip)
+        shown = f"`{ref}` on `{self._remote}`"
+        content = self._content(tip, shown)
         if content is None:
             self._patiently(*FETCH, self._there(), ref)
-            content = self._content(tip)
-        shown = f"`{ref}` on `{self._remote}`"
+            content = self._content(tip, shown)
         if content is None:
             raise claim_record.damaged(shown, "it holds no `claim.json`")
         return claim_record.parse(content, key, shown), tip
@@ -122,14 +125,16 @@ class GitRefClaims:
             raise self._unavailable("its list of refs is not understood")
         return tips[0] if tips else None
 
-    def _content(self, commit: str) -> bytes | None:
+    def _content(self, commit: str, shown: str) -> bytes | None:
         """The record in a commit; None when this repository has no such thing."""
-        done = self._ask("cat-file", "--batch", feed=f"{commit}:claim.json\n".encode())
-        header, _, rest = done.out.partition(b"\n")
-        words = header.split(b" ")
+        done = self._ask("cat-file", "--batch-check", feed=f"{commit}:claim.json\n".encode())
+        words = done.out.split()
         if done.code != 0 or len(words) != 3 or words[1] != b"blob":
             return None
-        return rest[: int(words[2])]
+        if int(words[2]) > LIMIT:
+            raise claim_record.damaged(shown, f"it is larger than {LIMIT} bytes")
+        done = self._ask("cat-file", "blob", words[0].decode())
+        return done.out if done.code == 0 else None
 
     def _commit(self, claim: Claim, parent: str | None) -> str:
         """Write the commit of a claim; the same claim on the same parent is the same commit."""

@@ -59,6 +59,8 @@ class LockRefs:
         self.remote = remote
         self._seconds = seconds
         self._prefix: str | None = None
+        self._torn = False
+        """Whether objects are missing here of a commit that is here: a fetch was cut off."""
 
     def tips(self, branch: str) -> Tips:
         """Where the default branch and one other are now."""
@@ -79,10 +81,11 @@ class LockRefs:
         Moved when it is not to be had any more, because the branch is elsewhere by now.
         `alone`: in a clone without its whole history, without that of the branch either.
         """
-        if self._has(commit):
+        if self._has(commit) and not self._torn:
             return
         depth = ("--depth=1",) if alone and self._shallow() else ()
         self._run(*FETCH, *depth, "--", self.remote, f"refs/heads/{branch}")
+        self._torn = False
         if not self._has(commit):
             raise Moved(f"`{branch}` on `{self.remote}` moved while it was fetched")
 
@@ -163,13 +166,23 @@ class LockRefs:
         return entries
 
     def _entries(self, tree: str) -> dict[bytes, _Entry]:
-        """What a tree holds, by name; Unavailable when it cannot be read, which is not empty."""
+        """What a tree holds, by name; Unavailable when it cannot be read, which is not empty.
+
+        A fetch that was cut off may have brought a part of it, and git writes `BAD` for the size of
+        the rest: Moved, and the next look brings all of it.
+        """
+        done = self._ask("ls-tree", "-z", "-l", "--full-tree", tree)
+        if done.code is None:
+            raise self._unavailable(done.trouble)
         found = {}
-        for row in self._run("ls-tree", "-z", "-l", "--full-tree", tree).split(b"\0"):
-            if entry := _ENTRY.fullmatch(row):
-                mode, kind, name, size, path = entry.groups()
-                length = int(size) if size.isdigit() else 0
-                found[path] = _Entry(mode=mode, kind=kind, name=name, size=length)
+        for row in done.out.split(b"\0")[:-1] if done.code == 0 else (b"",):
+            entry = _ENTRY.fullmatch(row)
+            if entry is None:
+                self._torn = True
+                raise Moved(f"some of what was fetched from `{self.remote}` is missing here")
+            mode, kind, name, size, path = entry.groups()
+            length = int(size) if size.isdigit() else 0
+            found[path] = _Entry(mode=mode, kind=kind, name=name, size=length)
         return found
 
     def _above(self) -> str:

@@ -31,6 +31,13 @@ FETCH = (
 )
 """Bring objects; move no ref here, not even one that follows the remote."""
 
+FETCH_LIMIT = 2 * 2**30
+"""The largest file that a fetch may write here, in bytes: who can push to a branch that is read
+could fill every runner's disk. git itself caps what it receives from a push, not from a fetch."""
+
+_CAPPED = ("sh", "-c", 'ulimit -f "$0" && exec "$@"')
+_BLOCK = 512
+_TOO_MUCH = re.compile(r"died of signal \d+|invalid index-pack output")
 _PUSH = (
     "push",
     "--porcelain",
@@ -107,9 +114,11 @@ def run(
 ) -> Done:
     """Run git in a session of its own: it can ask nobody, and it ends when its time is up."""
     settings = [word for setting in _QUIET for word in ("-c", setting)]
+    fetches = words[0] == "fetch"
+    capped = (*_CAPPED, str(FETCH_LIMIT // _BLOCK)) if fetches else ()
     try:
         process = subprocess.Popen(
-            ["git", "-C", str(root), *settings, *words],
+            [*capped, "git", "-C", str(root), *settings, *words],
             env={**_environment(), **(more or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -129,6 +138,8 @@ def run(
             process.wait()  # `with` does not, after a SIGINT
             raise
     trouble = "" if process.returncode == 0 else _spoken(err) or f"git ended {process.returncode}"
+    if fetches and _TOO_MUCH.search(trouble):
+        trouble += f"; a fetch may bring {FETCH_LIMIT // 2**20} MiB at most"
     return Done(code=process.returncode, out=out, trouble=trouble)
 
 

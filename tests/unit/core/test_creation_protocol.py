@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.builders import NOON, a_job, a_mark, an_observed_job, an_order
+from tests.support.builders import NOON, a_creation, a_job, a_mark, an_observed_job, an_order
 from tuneops.core.claim import Claim
 from tuneops.core.creation import (
     Contended,
@@ -85,6 +85,11 @@ def test_data_claim_list_memory_intent_fence_and_only_then_the_post() -> None:
     assert isinstance(outcome, Made) and outcome.creation.job == an_observed_job(JOB).name
     assert outcome.creation.asked is None
     assert (outcome.lost, outcome.troubles, outcome.unlabelled) == (False, (), False)
+
+
+def test_the_usual_outcome_is_a_job_with_our_labels_by_an_answer_that_came() -> None:
+    made = a_creation(JOB)
+    assert Made(made) == Made(made, lost=False, troubles=(), unlabelled=False)
 
 
 def test_a_job_that_is_made_without_our_labels_says_so() -> None:

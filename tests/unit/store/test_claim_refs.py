@@ -391,6 +391,7 @@ GARBAGE = {
     "a blob": None,
     "empty": "",
     "not JSON": "<html>",
+    "larger than a claim": " " * (2**20 + 1),
     "not an object": "[1]",
     "no claim": '{"version": 1}',
     "another version": '{"version": 2, "claim": {}}',

@@ -1,5 +1,6 @@
 """The lock between clones: nobody's work tree moves, nothing unseen is written over."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -348,6 +349,35 @@ def test_a_lock_larger_than_a_lock_may_be_is_never_read(
     monkeypatch.setattr("tuneops.store.files.LIMIT", 1000)
     lay(theirs, b"x" * 1001)
     with pytest.raises(LockDamaged, match="it is larger than 1000 bytes"):
+        travel(mine).read()
+
+
+@pytest.mark.parametrize("what", ["the lock", "its folder"])
+def test_what_a_fetch_that_was_cut_off_did_not_bring_is_fetched_again(
+    mine: Path, theirs: Path, what: str
+) -> None:
+    """The commit is there and its lock is not: that is no commit without a lock."""
+    lay(theirs, GOOD)
+    (place,) = travel(mine).read().places
+    path = PATH if what == "the lock" else PATH.rpartition("/")[0]
+    name = git(mine, "rev-parse", f"{place.commit}:{path}")
+    (mine / ".git/objects" / name[:2] / name[2:]).unlink()
+    assert travel(mine).read().places == (place,)
+
+
+def test_a_branch_that_is_larger_than_a_disk_should_bear_is_not_fetched(
+    mine: Path, theirs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random bytes, so that git cannot make them small on the way."""
+    monkeypatch.setattr("tuneops.store.plumbing.FETCH_LIMIT", 2**20)
+    lay(theirs, os.urandom(2**21))
+    reading = travel(mine).read()
+    assert reading.places == () and reading.trouble is not None
+    assert "a fetch may bring 1 MiB at most" in reading.trouble
+    left = [path.stat().st_size for path in (mine / ".git/objects").rglob("*")]
+    assert max(left) <= 2**20
+    monkeypatch.undo()
+    with pytest.raises(LockDamaged):
         travel(mine).read()
 
 
