@@ -11,7 +11,7 @@ branch, and off it. All of it is really run; see `columns.py`.
                     `was=robot/week accept=2:-1d` (the version of model 2, until yesterday),
                     `resume=2` (although job 2 was cancelled by somebody),
                     `data=new~old` (the bytes of `old` under another name),
-                    `epochs=-` (left to the service)
+                    `epochs=-` (left to the service), `suspended=-1d` (until yesterday)
     lock            `bot/week week@was 2 SUCCEEDED attempt=1 asked=20m by-us retired …`
                     `from=1:2` (made from checkpoint 2 of model 1)
                     `stamped` (recorded as what the spec of its address says now)
@@ -36,7 +36,7 @@ rules; every dataset has a million tokens, so that three epochs cost $15.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -203,6 +203,7 @@ def _declared(words: list[str]) -> DeclaredJob:
         hyper_parameters=HyperParameters(epoch_count=_count(options.pop("epochs", "3"))),
         nonce=options.pop("nonce", None),
         suspended="suspended" in options,
+        suspended_until=_days(options.get("suspended")),
         gate=_gate(options.pop("gate", None)),
         validation="gs://data/check" if options.pop("checked", None) is not None else None,
         policy=policy,
@@ -213,6 +214,10 @@ def _declared(words: list[str]) -> DeclaredJob:
     options.pop("suspended", None)
     assert not options, options
     return job
+
+
+def _days(text: str | None) -> datetime | None:
+    return NOON + timedelta(days=int(text.removesuffix("d"))) if text else None
 
 
 def _count(text: str) -> int | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -209,6 +210,7 @@ class DeclaredJob:
     accept: Acceptance | None = None
     moved_from: Address | None = None
     """The address that this job had before."""
+    suspended_until: datetime | None = None
     resume: str | None = None
     """The cancelled job that this spec knows of: it is no veto any more."""
     evaluation_config: Mapping[str, Any] | None = None
@@ -275,14 +277,13 @@ class DesiredJob:
     adopt: Adoption | None = None
     accept: Acceptance | None = None
     moved_from: Address | None = None
+    suspended_until: datetime | None = None
     resume: str | None = None
     evaluation_config: Mapping[str, Any] | None = None
     gate: Gate | None = None
     stated: str = ""
-    """The lineage of what the specs say, where `lineage` is that of a creation which is the same:
-    by a re-stamp here or above."""
     restated: Recipe | None = None
-    """What the spec says, where `recipe` is that of such a creation."""
+    """What the specs say and its lineage, where `recipe` and `lineage` are those of a creation."""
 
     @property
     def parent(self) -> Address | None:
@@ -386,6 +387,7 @@ def _desire(
         display_name=job.display_name,
         service_account=job.service_account,
         suspended=job.suspended,
+        suspended_until=job.suspended_until,
         metadata=job.metadata,
         policy=job.policy,
         where=job.where,

@@ -50,7 +50,8 @@ def begin(
 
 
 def _forbidden(view: View, job: DesiredJob, decided: Mapping[str, Change]) -> Reason | None:
-    if job.suspended:
+    over = job.suspended_until is not None and view.observed.at >= job.suspended_until
+    if job.suspended and not over:
         return Reason.SUSPENDED
     for pinned in (job.training, job.validation):
         if pinned is None or pinned.dataset.uri not in view.observed.objects:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_args, get_origin
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import WithJsonSchema as Shown
 
 from tuneops.diagnostics import Diagnostic
 from tuneops.spec import scalars
@@ -40,7 +41,7 @@ from tuneops.spec.fields import (
 )
 from tuneops.spec.limits import Budget, Jobs, PolicySpec
 from tuneops.spec.misfits import fault
-from tuneops.spec.nodes import Mapping, Path, find, without
+from tuneops.spec.nodes import Mapping, Path, Scalar, find, without
 from tuneops.spec.promoting import Checkpoint, GateSpec, PromotionSpec
 from tuneops.spec.shape import Flag, Name, Shape, Text, lean, names_of, word
 from tuneops.spec.table import ModelTable
@@ -112,6 +113,38 @@ class TimeoutSpec(Shape):
     queued: Length | None = None
 
 
+class SuspendSpec(Shape):
+    """Nothing begins, until a day if one is said; what runs goes on."""
+
+    until: Moment | None = None
+    reason: Reason | None = None
+
+
+def _suspension(node: object) -> object:
+    """`true` says nothing but that; `false` takes away what a chain says."""
+    if isinstance(node, Mapping):
+        return node
+    return Mapping(node.span, ()) if scalars.flag(node) and isinstance(node, Scalar) else None
+
+
+Suspend = Annotated[
+    SuspendSpec | None,
+    BeforeValidator(_suspension),
+    Shown(
+        {
+            "anyOf": [
+                {"type": "boolean"},
+                {
+                    "type": "object",
+                    "properties": {"until": {"type": "string"}, "reason": {"type": "string"}},
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+
+
 class Policies(Shape):
     """What to do in events that no spec describes."""
 
@@ -123,7 +156,7 @@ class Policies(Shape):
     protect: Flag | None = None
     timeout: TimeoutSpec | None = None
     nonce: Nonce | None = None
-    suspend: Flag | None = None
+    suspend: Suspend = None
     enabled_in: Names | None = None
     allow_undocumented_sequence: Flag | None = None
 
