@@ -33,6 +33,11 @@ Every day:
   status      Show jobs, versions and checkpoints
   reconcile   One pass of the loop that CI runs on a schedule
 
+Say in a spec:
+  suspend     Let nothing of a job or chain begin
+  resume      Let it begin again, also what somebody cancelled
+  retry       Have it trained again, by a new nonce
+
 Serve:
   rollback    Pin a promotion to an earlier result, in its spec
   promote     Take that pin out again
@@ -60,6 +65,9 @@ COMMANDS = {
     "apply": "apply",
     "status": "status",
     "reconcile": "reconcile",
+    "suspend": "suspend",
+    "resume": "resume",
+    "retry": "retry",
     "rollback": "rollback",
     "promote": "promote",
     "output": "output",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -104,6 +105,32 @@ def max_cost(command: Function) -> Function:
         metavar="USD",
         type=_Dollars(),
         help="Buy nothing if the plan may cost more than this.",
+    )(command)
+
+
+def reason(words: str) -> Callable[[Function], Function]:
+    """Give a command `--reason`, one line."""
+
+    def checked(context: click.Context, parameter: click.Parameter, value: str) -> str:
+        if len(value) > 200 or not value.isprintable():
+            raise click.BadParameter("it is one line of at most 200 characters", context, parameter)
+        return value.strip()
+
+    return click.option("--reason", metavar="TEXT", default="", callback=checked, help=words)
+
+
+def day(command: Function) -> Function:
+    """Give a command `--until`."""
+
+    def checked(context: click.Context, parameter: click.Parameter, value: str) -> str:
+        try:
+            return date.fromisoformat(value).isoformat() if value else ""
+        except ValueError:
+            wanted = "it is a day such as 2027-01-31"
+            raise click.BadParameter(wanted, context, parameter) from None
+
+    return click.option(
+        "--until", metavar="DATE", default="", callback=checked, help="The last day of it."
     )(command)
 
 

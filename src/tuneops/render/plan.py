@@ -72,7 +72,7 @@ REASONS = {
     Reason.FAILED: "failed",
     Reason.PARTIAL_RESULT: "ended early, but left a usable version",
     Reason.PARTIAL_ACCEPTED: "ended early; its version is taken, as `acceptPartial` says",
-    Reason.CANCELLED_ELSEWHERE: "say `resume:` with its id in the spec to train it again",
+    Reason.CANCELLED_ELSEWHERE: "cancelled, and not by tuneops",
     Reason.JOB_GONE: "the running job is not there any more",
     Reason.MISSING_ARTEFACT: "its model version was deleted outside tuneops",
     Reason.CHECKPOINT_MISSING: "the parent has no such checkpoint",
@@ -99,16 +99,18 @@ REASONS = {
 }
 
 HELP = {
-    Reason.FAILED: "mend the cause and give the stage a new `nonce`, or a `retry` policy",
+    Reason.FAILED: "mend the cause, then `tuneops retry ADDRESS`; or give it a `retry` policy",
     Reason.PARTIAL_RESULT: "`acceptPartial: true` takes that version; a new `nonce` trains again",
     Reason.PAUSED: "it may go on by itself; a new `nonce` trains again, and stops this one",
     Reason.UNKNOWN_STATE: "look at it in the console; a newer tuneops may know its state",
     Reason.QUEUED_TOO_LONG: "look at the project's quota; it goes on by itself once there is room",
     Reason.ACCEPTANCE_OVER: "remove `acceptParent:`, or set a later `until:`",
     Reason.PROTECTED: "put its spec back; with `protect: false` there it can be removed next",
-    Reason.CANCELLED_ELSEWHERE: "change the recipe, or give it a new `nonce` to train it again",
-    Reason.JOB_GONE: "give it a new `nonce` if it should be bought again",
-    Reason.MISSING_ARTEFACT: "give it a new `nonce` if it should be bought again",
+    Reason.CANCELLED_ELSEWHERE: "`tuneops resume ADDRESS` writes `resume:` into its spec, and the "
+    "next run trains it again; so does another recipe",
+    Reason.SUSPENDED: "`tuneops resume ADDRESS` lets it begin",
+    Reason.JOB_GONE: "`tuneops retry ADDRESS` if it should be bought again",
+    Reason.MISSING_ARTEFACT: "`tuneops retry ADDRESS` if it should be bought again",
     Reason.CHECKPOINT_MISSING: "`tuneops lock show` lists the checkpoints; name one of them",
     Reason.PIN_MOVED: "put the old bytes back, or take the new ones with `tuneops lock pin`",
     Reason.GATE: "change what it is trained on, or the gate; nothing continues from it until then",
@@ -212,7 +214,8 @@ def _body(change: Change, plan: Plan, graph: DesiredGraph, bill: Bill | None) ->
         yield from acceptance(job, graph)
     if change.action is Action.HOLD and change.reason in HELP:
         copied = change.reason is Reason.NOT_KNOWN_HERE and change.key is not None
-        yield Line(f"    help: {_COPIED if copied else HELP[change.reason]}")
+        words = _COPIED if copied else HELP[change.reason]
+        yield Line(f"    help: {words.replace('ADDRESS', change.address)}")
 
 
 def _recipe_rows(job: DesiredJob) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,40 @@
+"""`tuneops resume`: let jobs begin again that were suspended, or cancelled by somebody."""
+
+from typing import Any
+
+import click
+
+from tuneops.cli.main import options
+from tuneops.cli.options import Command, common, reason
+
+
+@click.command("resume", cls=Command)
+@common
+@click.argument("nodes", metavar="NODE...", nargs=-1, required=True)
+@reason("Say why, beside the id of the cancelled job.")
+@click.option("--dry-run", is_flag=True, help="Write nothing.")
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    nodes: tuple[str, ...],
+    reason: str,
+    dry_run: bool,
+    **values: Any,
+) -> int:
+    """Let these jobs begin again.
+
+    Takes `suspend` out of their specs. A job that somebody cancelled is held
+    as long as its spec says nothing: then its id is written down as `resume`,
+    and the next run trains it again. Nothing else changes.
+
+    \b
+    Examples:
+      tuneops resume support-bot/tone
+      tuneops resume support-bot/ --reason "cancelled by mistake"
+      tuneops resume 'faq-*' --dry-run
+    """
+    from tuneops.cli.editing import Wish, resume
+
+    wish = Wish(reason=reason, dry_run=dry_run)
+    return resume(options(context, values), nodes, wish)

@@ -1,0 +1,40 @@
+"""`tuneops retry`: have jobs trained again, by a nonce in their specs."""
+
+from typing import Any
+
+import click
+
+from tuneops.cli.main import options
+from tuneops.cli.options import Command, common, reason
+
+
+@click.command("retry", cls=Command)
+@common
+@click.argument("nodes", metavar="NODE...", nargs=-1, required=True)
+@reason("Say why, beside the nonce.")
+@click.option("--dry-run", is_flag=True, help="Write nothing.")
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    nodes: tuple[str, ...],
+    reason: str,
+    dry_run: bool,
+    **values: Any,
+) -> int:
+    """Have these jobs trained again, and what descends from them.
+
+    Writes a `nonce` that they never had into their specs: for a job that
+    failed, or whose model was deleted. It costs what they cost, and the plan
+    says so. For failures of the service's own there is a `retry` policy.
+
+    \b
+    Examples:
+      tuneops retry support-bot/tone
+      tuneops retry support-bot/tone --reason "data was mended"
+      tuneops retry 'faq-*' --dry-run
+    """
+    from tuneops.cli.editing import Wish, retry
+
+    wish = Wish(reason=reason, dry_run=dry_run)
+    return retry(options(context, values), nodes, wish)
