@@ -1,5 +1,6 @@
 """`tuneops data`: what is checked, shown, compared and written."""
 
+import errno
 import gzip
 import hashlib
 import json
@@ -8,6 +9,7 @@ import socket
 import stat
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -274,6 +276,31 @@ def test_a_file_that_is_written_to_is_read_again(
     file.write_text(file.read_text().replace("two", "six"))
     assert opened.read_again("specs/one.jsonl") != after
     assert len(read) == 3
+
+
+@pytest.mark.parametrize("call", ["open", "stat", "is_file"])
+@pytest.mark.parametrize("command", ["plan", "plan --frozen", "validate"])
+def test_a_file_that_nobody_may_read_is_told(
+    command: str,
+    call: str,
+    chain: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    usual = getattr(Path, call)
+
+    def refused(path: Path, *words: Any, **more: Any) -> Any:
+        if path.name == "one.jsonl":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return usual(path, *words, **more)
+
+    monkeypatch.setattr(Path, call, refused)
+    code = main.run(["-C", str(chain), *command.split()])
+    if (command, call) in (("validate", "open"), ("validate", "stat")):
+        return  # which opens files otherwise
+    assert code == 65
+    said = capsys.readouterr().err
+    assert "dataset `specs/one.jsonl` cannot be read: Permission denied" in said
 
 
 def test_names_of_what_is_no_dataset(sample: Path, folder: Path) -> None:

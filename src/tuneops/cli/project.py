@@ -1,5 +1,6 @@
 """The project as it lies on disk: its specs read, checked and resolved for one environment."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from tuneops.cli.options import Options
 from tuneops.core.desired import DatasetRef, Declaration
 from tuneops.core.recipe import Dataset, Evidence
 from tuneops.datasets.digest import Digest, digest
-from tuneops.diagnostics import Diagnostic, has_errors, sort_key
+from tuneops.diagnostics import Diagnostic, SourceRef, has_errors, sort_key
 from tuneops.engine.ports import StoredObject
 from tuneops.errors import DiskError, InputError
 from tuneops.spec.load import load
@@ -77,19 +78,40 @@ class Project:
     def read_file(self, location: str) -> StoredObject | None:
         """Digest a dataset of the project, once as long as its file shows no change; or None.
 
-        For decisions only: the check just before a create is `read_again`.
+        For decisions only: the check just before a create is `read_again`. InputError when the file
+        is there and cannot be read.
         """
         path = self.file(location)
-        if not path.is_file():
-            return None
-        seen = path.stat()
-        stamps = seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
-        return _stored(location, digest_once(path, stamps))
+        with _readable(location):
+            if not path.is_file():
+                return None
+            seen = path.stat()
+            stamps = seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
+            return _stored(location, digest_once(path, stamps))
 
     def read_again(self, location: str) -> StoredObject | None:
         """Digest a dataset of the project as it is now, whatever was read before; or None."""
         path = self.file(location)
-        return _stored(location, _digest(path)) if path.is_file() else None
+        with _readable(location):
+            return _stored(location, _digest(path)) if path.is_file() else None
+
+
+@contextlib.contextmanager
+def _readable(location: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        where = SourceRef(path=location, line=1, column=1)
+        raise InputError((_unread(location, fault, where),)) from fault
+
+
+def _unread(location: str, fault: OSError, where: SourceRef) -> Diagnostic:
+    return Diagnostic(
+        code="dataset-file",
+        message=f"dataset `{location}` cannot be read: {fault.strerror}",
+        where=where,
+        help="look at who may read the file, and the folders above it",
+    )
 
 
 def _digest(path: Path) -> Digest:
@@ -162,8 +184,13 @@ def open_project(
 def _unusable_files(root: Path, uses: Iterable[DataUse]) -> Iterator[Diagnostic]:
     for use in uses:
         for ref in (use.training, use.validation):
-            if ref is not None and ref.is_local and not is_inside(root / ref.location, root):
-                yield _unusable(root / ref.location, ref)
+            if ref is None or not ref.is_local:
+                continue
+            try:
+                if not is_inside(root / ref.location, root):
+                    yield _unusable(root / ref.location, ref)
+            except OSError as fault:
+                yield _unread(ref.location, fault, ref.where)
 
 
 def is_inside(path: Path, root: Path) -> bool:
@@ -171,7 +198,10 @@ def is_inside(path: Path, root: Path) -> bool:
 
     A link in a pull request must not make a run read, or upload, a file of the machine's.
     """
-    return path.is_file() and path.resolve().is_relative_to(root.resolve())
+    try:
+        return path.is_file() and path.resolve().is_relative_to(root.resolve())
+    except OSError:  # below a folder that may not be looked into
+        return False
 
 
 def _unusable(path: Path, ref: DatasetRef) -> Diagnostic:

@@ -1,6 +1,7 @@
 """Find the project and read its spec files, in a stable order."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +26,9 @@ def find_root(start: Path) -> Path | None:
     """The nearest folder, upwards from `start`, that has `specs/workspace.yaml`."""
     start = start.resolve()
     for folder in (start, *start.parents):
-        if any((folder / FOLDER / f"workspace{suffix}").is_file() for suffix in SUFFIXES):
-            return folder
+        with suppress(PermissionError):  # what may not be looked into is not ours
+            if any((folder / FOLDER / f"workspace{suffix}").is_file() for suffix in SUFFIXES):
+                return folder
     return None
 
 
