@@ -106,6 +106,31 @@ def test_46_a_job_that_lost_its_labels_is_still_ours_by_its_name(story: Story) -
     story.is_settled(0)
 
 
+@pytest.mark.parametrize("labels", [{}, {"team": "other"}, None], ids=["none", "theirs", "ours"])
+def test_a_lock_that_was_edited_to_another_job_is_said(
+    labels: dict[str, str] | None, story: Story
+) -> None:
+    """Somebody's job, or one of ours for something else, in the place of this one."""
+    story.apply()
+    story.later(HOURS)
+    assert "1 done" in story.apply().out
+    (job,) = story.service.jobs
+    lineage = {"tuneops-lineage": job["labels"]["tuneops-lineage"][:-3] + "aaa"}
+    copy = {**job, "labels": {**job["labels"], **lineage} if labels is None else labels}
+    story.service.clone(copy, same=False)
+    old, new = sorted((one["name"] for one in story.service.jobs), key=job["name"].__ne__)
+    (was, now), text = (name.rpartition("/")[2] for name in (old, new)), story.lock.read_text()
+    assert was in text
+    story.lock.write_text(text.replace(was, now))
+    plan = story.desk.run(story.project, "plan", "--format", "json")
+    (drift,) = json.loads(plan.out)["drift"]
+    assert (drift["address"], drift["kind"]) == ("bot/one", "another-job"), drift
+    assert drift["expected"].endswith(f"/{now} is this job")
+    assert "was the lock edited by hand?" in drift["found"]
+    done = story.apply()
+    assert story.posts == 1 and not story.service.cancels, done
+
+
 @pytest.mark.parametrize(
     ("number", "fate", "state"),
     [

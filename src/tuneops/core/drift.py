@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from tuneops.core.desired import DesiredGraph, ModelRef
 from tuneops.core.lock import Lock
+from tuneops.core.match import shows
 from tuneops.core.observed import JobState, ModelVersion, Observed
 from tuneops.core.policy import lifted
 from tuneops.core.recipe import Evidence, Pretuned
@@ -22,6 +23,7 @@ class DriftKind(StrEnum):
     SOURCE_MOVED = "source-moved"
     POINTER_MOVED = "pointer-moved"
     LABELS_LOST = "labels-lost"
+    ANOTHER_JOB = "another-job"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ def find_drift(graph: DesiredGraph, ledger: Lock, observed: Observed) -> tuple[D
     """All drift of the desired addresses, in their order."""
     found = [
         *_models(graph, ledger, observed),
-        *_labels(graph, ledger, observed),
+        *_strangers(graph, ledger, observed),
         *_sources(graph, observed),
         *_datasets(graph, observed),
     ]
@@ -85,19 +87,26 @@ def _models(graph: DesiredGraph, ledger: Lock, observed: Observed) -> Iterator[D
                 )
 
 
-def _labels(graph: DesiredGraph, ledger: Lock, observed: Observed) -> Iterator[Drift]:
-    """Jobs that we made and that do not say so: without the lock they are strangers."""
+def _strangers(graph: DesiredGraph, ledger: Lock, observed: Observed) -> Iterator[Drift]:
+    """Jobs that the lock calls ours, and that do not say so themselves."""
     for job in graph.jobs:
         for creation in ledger.at(str(job.address)).creations.values():
             there = observed.jobs.get(creation.job or "")
             wanted = creation.lineage == job.lineage and not creation.adopted
-            if wanted and there is not None and there.ownership is None:
-                yield Drift(
-                    address=str(job.address),
-                    kind=DriftKind.LABELS_LOST,
-                    expected=f"{there.name} bears our labels",
-                    found="the service dropped them; only the lock knows this job",
-                )
+            if not wanted or there is None:
+                continue
+            mark = there.ownership
+            if mark is not None and mark.lineage == creation.lineage:
+                continue
+            alike = mark is None and shows(creation.recipe, there)
+            yield Drift(
+                address=str(job.address),
+                kind=DriftKind.LABELS_LOST if alike else DriftKind.ANOTHER_JOB,
+                expected=f"{there.name} " + ("bears our labels" if alike else "is this job"),
+                found="the service dropped them; only the lock knows this job"
+                if alike
+                else "its labels or settings are not: was the lock edited by hand?",
+            )
 
 
 def _sources(graph: DesiredGraph, observed: Observed) -> Iterator[Drift]:
