@@ -61,8 +61,9 @@ people: $(READY) ## Anything that people do, in any order, for hours
 side-by-side: $(READY) ## The same accidents, with terraform (if there is one) and with tuneops
 	@$(BIN)/python -m tests.side_by_side
 
-bench: $(READY) ## The dataset checks beside their peers: MEGABYTES (100), RUNS (5)
+bench: $(READY) ## The dataset checks beside their peers, and commands over many stages: MEGABYTES (100), RUNS (5)
 	@MEGABYTES=$(or $(MEGABYTES),100) RUNS=$(or $(RUNS),5) $(BIN)/python -m tests.bench.datasets
+	@RUNS=$(or $(RUNS),5) $(BIN)/python -m tests.bench.specs
 
 large: $(READY) ## A dataset of 1 GB in little memory (minutes)
 	$(BIN)/python -m pytest tests/bench/large.py

@@ -182,12 +182,13 @@ def open_project(
 
 
 def _unusable_files(root: Path, uses: Iterable[DataUse]) -> Iterator[Diagnostic]:
+    usable = cache(lambda location: is_inside(root / location, root))
     for use in uses:
         for ref in (use.training, use.validation):
             if ref is None or not ref.is_local:
                 continue
             try:
-                if not is_inside(root / ref.location, root):
+                if not usable(ref.location):
                     yield _unusable(root / ref.location, ref)
             except OSError as fault:
                 yield _unread(ref.location, fault, ref.where)

@@ -11,6 +11,8 @@ from typing import Literal
 
 def camel(name: str) -> str:
     """Spell a field as the service does: `epoch_count` → `epochCount`, `from_` → `from`."""
+    if "_" not in name:
+        return name
     first, *rest = name.rstrip("_").split("_")
     return first + "".join(word.capitalize() for word in rest)
 

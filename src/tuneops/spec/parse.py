@@ -135,6 +135,7 @@ class _Reader:
     def _mapping(self, start: yaml.Event, depth: int, name: str) -> Mapping:
         entries: list[Entry] = []
         seen: dict[str, Scalar] = {}
+        free = camel(name) in _FREE
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._node(event, depth=depth + 1, name="")
             text = key.text if isinstance(key, Scalar) else ""
@@ -145,7 +146,7 @@ class _Reader:
             elif text == "<<" and key.plain:
                 self._merge_key(key)
             else:
-                first = seen.setdefault(text if camel(name) in _FREE else camel(text), key)
+                first = seen.setdefault(text if free else camel(text), key)
                 if first is key:
                     entries.append(Entry(key, value))
                 else:

@@ -123,6 +123,7 @@ class Project:
     """The model table, with the workspace's own rows."""
     _index: dict[Address, Draft] = field(init=False, repr=False)
     _origins: dict[Address, Draft] = field(init=False, repr=False, default_factory=dict)
+    _parents: dict[Draft, Address | None] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         index: dict[Address, Draft] = {}
@@ -143,6 +144,11 @@ class Project:
 
     def parent_address(self, draft: Draft) -> Address | None:
         """What a job continues from, whether it exists or not; None if it is no job of ours."""
+        if draft not in self._parents:
+            self._parents[draft] = self._parent_address(draft)
+        return self._parents[draft]
+
+    def _parent_address(self, draft: Draft) -> Address | None:
         written = draft.spec.from_
         if written is None:
             return None if draft.has_source else draft.above

@@ -6,6 +6,8 @@ What cannot be filled in is reported and left out, so that no rule judges half a
 import re
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
+from operator import is_
+from typing import Any
 
 from tuneops.diagnostics import Diagnostic, SourceRef
 from tuneops.spec.near import meant
@@ -66,7 +68,12 @@ def _mapping(node: Mapping, values: Values, filled: Filled, *, quiet: bool) -> M
         value = entry.value if fixed else _node(entry.value, values, filled, quiet=quiet)
         if value is not None:
             entries.append(entry if value is entry.value else Entry(entry.key, value))
-    return Mapping(node.span, tuple(entries))
+    return node if _same(entries, node.entries) else Mapping(node.span, tuple(entries))
+
+
+def _same(new: list[Any], old: tuple[Any, ...]) -> bool:
+    """Say whether nothing was filled in: then the tree of a large project is not copied."""
+    return len(new) == len(old) and all(map(is_, new, old))
 
 
 def _is_elsewhere(node: Mapping, environment: str | None) -> bool:
@@ -83,6 +90,8 @@ def _node(node: Node, values: Values, filled: Filled, *, quiet: bool) -> Node | 
             return _mapping(node, values, filled, quiet=quiet)
         case Sequence():
             items = [_node(item, values, filled, quiet=quiet) for item in node.items]
+            if _same(items, node.items):
+                return node
             return Sequence(node.span, tuple(item for item in items if item is not None))
         case _:
             return _scalar(node, values, filled, quiet=quiet) if "${" in node.text else node

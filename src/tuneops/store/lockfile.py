@@ -260,11 +260,12 @@ def refuse_foreign(lock: Lock, target: Target, shown: str) -> None:
 
 
 def _refuse_damage(content: bytes, shown: str) -> None:
-    if not content.strip():
+    if not content or content.isspace():
         raise damaged(shown, "it is empty")
     if len(content) > files.LIMIT:
         raise damaged(shown, f"it is larger than {files.LIMIT} bytes")
-    for number, line in enumerate(content.splitlines(), start=1):
+    marked = any(marker in content for marker in MARKERS)
+    for number, line in enumerate(content.splitlines() if marked else (), start=1):
         if line.startswith(MARKERS):
             raise LockDamaged(
                 (
