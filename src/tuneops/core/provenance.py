@@ -73,8 +73,9 @@ def _origin(lock: Lock, address: str, key: str, creation: Creation) -> Origin:
     elif earlier is None:
         reason = Reason.FIRST_RUN
     elif earlier.lineage == creation.lineage:
-        stopped = earlier.state is JobState.CANCELLED
-        reason = Reason.WANTED_AGAIN if stopped else Reason.RETRY
+        reason = Reason.RETRY
+        if earlier.state is JobState.CANCELLED:
+            reason = Reason.WANTED_AGAIN if earlier.cancel_asked else Reason.RESUMED
     else:
         changes = diff_recipes(earlier.recipe, creation.recipe)
         same = fingerprint(earlier.recipe) == fingerprint(creation.recipe)

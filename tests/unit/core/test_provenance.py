@@ -63,6 +63,7 @@ def test_the_reason_is_told_by_what_was_there_before() -> None:
         (None, again, Reason.FIRST_RUN),
         (failed, again, Reason.RETRY),
         (stopped, again, Reason.WANTED_AGAIN),
+        (replace(stopped, cancel_asked=None), again, Reason.RESUMED),
         (FIRST, other, Reason.INPUTS_CHANGED),
         (FIRST, replace(again, lineage="v1-other"), Reason.PARENT_CHANGED),
         (None, replace(again, adopted=True), Reason.NAMED),
