@@ -4,13 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.builders import a_chain, a_declaration, pins_of
+from tests.support.builders import SETTLE, a_chain, a_declaration, pins_of
 from tests.support.world import Crash, Runner, SimWorld
 from tuneops.core.desired import DesiredGraph, desire
 from tuneops.core.observed import JobState
 from tuneops.core.plan import Action, Approval
 from tuneops.core.policy import Removal
+from tuneops.core.rebuild import rebuild
+from tuneops.engine.reconcile import survey
 from tuneops.errors import Stale
+from tuneops.store.lockfile import dump
 
 ADDRESS = "support-bot/tone"
 
@@ -141,7 +144,14 @@ def test_a_lock_that_is_lost_deletes_nothing_and_buys_nothing() -> None:
     runner.converge()
     assert there(runner, model)
     (line,) = runner.plan().holds
-    assert line.action is Action.HOLD
+    assert line.action is Action.HOLD and "lock rebuild" in line.detail[0]
+    (entry,) = [one for _, _, one in runner.disk.load().creations() if one.model == model]
+    assert entry.recalled, "its result is not lost with the lock, and not for a run to delete"
+    seen = survey(runner.graph, runner.ports, SETTLE).observed
+    runner.disk.file = dump(rebuild(runner.graph, runner.disk.load(), seen, SETTLE).lock)
+    assert all(one.recalled is None for _, _, one in runner.disk.load().creations())
+    runner.converge()
+    assert not there(runner, model), "who rebuilds the lock vouches for it"
 
 
 def test_a_version_that_a_job_of_others_continues_is_left() -> None:

@@ -69,7 +69,7 @@ from tuneops.core.desired import (
     Promotion,
     desire,
 )
-from tuneops.core.labels import policy_words
+from tuneops.core.labels import Note, describe, policy_words
 from tuneops.core.lock import Creation, Lock, Measured, Pointer
 from tuneops.core.metrics import pin_of
 from tuneops.core.observed import JobState, ModelVersion, Observed, ObservedJob, SeenObject
@@ -84,7 +84,9 @@ from tuneops.core.recipe import (
     Evidence,
     HyperParameters,
     Pretuned,
+    Upstream,
     WithId,
+    rule_text,
 )
 from tuneops.core.rules import Ceiling, Freeze, Rules
 from tuneops.core.waits import waits
@@ -373,6 +375,7 @@ class _Cast:
         job = self.find(place)
         attempt = int(options.get("attempt", 1))
         seen = an_observed_job(job, number=int(number), attempt=attempt, **changes)
+        seen = replace(seen, description=describe("", _marks(job, attempt)))
         if "read" in options:
             seen = replace(seen, data_read=True)
         if "input" in options:
@@ -385,6 +388,23 @@ class _Cast:
         if "other-settings" in options:
             seen = replace(seen, fields=replace(seen.fields, epoch_count=77))
         return seen
+
+
+def _marks(job: DesiredJob, attempt: int) -> Note:
+    """What the machine line of a job says that was made for a spec."""
+    source, training = job.recipe.source, job.recipe.training
+    upstream = source if isinstance(source, Upstream) else None
+    epochs = job.recipe.hyper_parameters.epoch_count
+    return Note(
+        attempt=attempt,
+        training=(training.size, training.crc32c),
+        parent=upstream.from_ if upstream else "",
+        parent_lineage=upstream.lineage if upstream else "",
+        checkpoint_rule=rule_text(upstream.checkpoint) if upstream else "",
+        nonce=job.recipe.nonce or "",
+        declared={"epochCount": str(epochs)} if epochs else {},
+        policy=tuple(policy_words(job.policy)),
+    )
 
 
 def _input(job: DesiredJob, kind: str) -> SeenObject | None:

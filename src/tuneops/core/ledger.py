@@ -139,12 +139,16 @@ class _Desk:
         return judged(creation, updated(creation, job), job, self.observed.inputs)
 
     def bind(self) -> None:
-        """Bind jobs of ours to their creation key: to its intent, or as a new entry."""
+        """Bind jobs of ours to their creation key: to its intent, or as a new entry.
+
+        What no spec wants is recorded where a spec accepts it, or where it left a result: after a
+        lost lock, a result must not be lost with it.
+        """
         target, accepted = self.graph.target, set(self.graph.accepted())
         for (label, attempt), jobs in self.observed.owned(*target.owners).items():
             key = self.key(label, attempt)
-            if label in accepted and label not in self.wanted and key not in self.places:
-                self._recall(key, jobs)
+            if label not in self.wanted and key not in self.places:
+                self._recall(key, jobs, accepted=label in accepted)
                 continue
             genuine = self._genuine(jobs, key)
             if not genuine:
@@ -160,21 +164,34 @@ class _Desk:
                 self.jobs.setdefault(address, {})[key] = self.updated(creation, job)
                 self.places[key] = _Place(address, retired=False)
 
-    def _recall(self, key: str, jobs: tuple[ObservedJob, ...]) -> None:
-        """Record a job whose version some spec accepts: no recipe of a spec says what it was."""
+    def _recall(self, key: str, jobs: tuple[ObservedJob, ...], *, accepted: bool) -> None:
+        """Record a job that left a version, by its own marks: no recipe of a spec says what it was.
+
+        Without an entry of its address, the newest result becomes the current one.
+        """
         target = self.graph.target
         for job in jobs:
-            if job.ownership is None or job.model is None or not job.state.terminal:
+            ended = job.state.terminal if accepted else job.state is JobState.SUCCEEDED
+            if job.ownership is None or job.model is None or not ended:
                 continue
             try:
                 recipe, note = recall(job, target.project, target.location)
             except UnreadableError:
                 continue
             address = job.ownership.address
-            creation = self.updated(marked(recipe, job, note), job)
+            entry = replace(marked(recipe, job, note), recalled=None if accepted else True)
+            creation = self.updated(entry, job)
             self.jobs.setdefault(address, {})[key] = creation
             self.places[key] = _Place(address, retired=False)
+            if creation.succeeded and not self.lock.at(address).creations:
+                self._appoint(address, key, job)
             return
+
+    def _appoint(self, address: str, key: str, job: ObservedJob) -> None:
+        """Let a job's result be the current one of its address, unless a newer one is."""
+        before = self.jobs[address].get(self.current.get(address) or "")
+        if before is None or before.created is None or before.created < job.created:
+            self.current[address] = key
 
     def _genuine(self, jobs: tuple[ObservedJob, ...], key: str) -> tuple[ObservedJob, ...]:
         """Those of the jobs with one key that show the recipe's settings.

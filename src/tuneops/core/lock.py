@@ -89,6 +89,9 @@ class Creation:
     """Whether tuneops asked for its model version to be deleted: where it is gone, that is why."""
     adopted: bool | None = None
     """Whether somebody else made this job; its data's pin is then asserted, not proved."""
+    recalled: bool | None = None
+    """Whether a run wrote this by the job's own marks, since no lock knew it and no spec wants it:
+    enough to serve it and not to buy it again, too little to delete it."""
     data_read: bool | None = None
     """Of a live job: whether it had read its data while the pinned bytes were still there."""
     wrong_bytes: bool | None = None

@@ -78,7 +78,7 @@ class _Desk:
     ) -> None:
         self.graph = graph = stamped(graph, lock, observed.jobs)
         self.claims = claims
-        self.lock = lock
+        self.lock = _without_recalled(lock)
         self.observed = observed
         self.wanted = {job.lineage: job for job in graph.jobs}
         self.doubts: list[Doubt] = []
@@ -241,3 +241,18 @@ class _Desk:
         if result is not None and locked.current == guess and result.lineage not in self.wanted:
             words = "which of its results was current is not recorded; the newest is taken"
             self.doubts.append(Doubt(address=address, job=result.job, words=words))
+
+
+def _without_recalled(lock: Lock) -> Lock:
+    """The lock without what a run wrote by marks alone: it is written anew, in full."""
+
+    def kept(books: Mapping[str, LockedJob]) -> dict[str, LockedJob]:
+        found = {}
+        for address, book in books.items():
+            entries = {key: one for key, one in book.creations.items() if not one.recalled}
+            if entries:
+                current = book.current if book.current in entries else None
+                found[address] = LockedJob(current=current, creations=entries)
+        return found
+
+    return replace(lock, jobs=kept(lock.jobs), retired=kept(lock.retired))

@@ -81,8 +81,8 @@ def _unknown(view: View, key: str, creation: Creation, model: str) -> Iterator[s
     before = view.recorded.get(key)
     job = view.observed.jobs.get(creation.job or "")
     mark = job.ownership if job else None
-    if before is None or before[1].job is None:
-        yield "the lock of this repository did not know it yet"
+    if before is None or before[1].job is None or creation.recalled:
+        yield "the lock of this repository did not know it yet, or lost it: `tuneops lock rebuild`"
     elif job is None or mark is None or job.model is None:
         yield "its job does not carry the labels of this workspace, or is not there any more"
     elif (
