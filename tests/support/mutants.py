@@ -43,7 +43,7 @@ MODULES = {
     "store/claim_record": ("tests/unit/store/test_claim_files.py", "tests/unit/gcs"),
     "core/ledger": ("tests/unit/core", "tests/scenarios", "tests/red/test_copied_jobs.py"),
     "core/fingerprint": ("tests/properties/test_fingerprints.py", "tests/unit/core"),
-    "core/merge": ("tests/unit/core/test_merge.py",),
+    "core/merge": ("tests/unit/core/test_merge_cases.py", "tests/unit/core/test_merge.py"),
     "engine/stopping": ("tests/unit/engine",),
     "store/lockfile": (
         "tests/unit/store/test_lockfile.py",

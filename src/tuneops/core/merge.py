@@ -23,15 +23,22 @@ Book = Literal["absent", "retired", "jobs"]
 _HEADER = ("version", "revision", "workspace", "environment", "target", "project", "location")
 """Fields that say whose lock it is: two locks that differ in one of them are not one lock."""
 
-_PROGRESS = {
-    JobState.UNKNOWN: 1,
-    JobState.QUEUED: 2,
-    JobState.PENDING: 3,
-    JobState.RUNNING: 4,
-    JobState.PAUSED: 5,
-    JobState.UPDATING: 6,
-    JobState.CANCELLING: 7,
-}
+_STATES = (
+    None,
+    JobState.UNKNOWN,
+    JobState.QUEUED,
+    JobState.PENDING,
+    JobState.RUNNING,
+    JobState.PAUSED,
+    JobState.UPDATING,
+    JobState.CANCELLING,
+    JobState.EXPIRED,
+    JobState.CANCELLED,
+    JobState.FAILED,
+    JobState.PARTIALLY_SUCCEEDED,
+    JobState.SUCCEEDED,
+)
+"""From the least that can be known to the most: an end is known after what led to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,9 +237,8 @@ class _Desk:
 
     def nearer(self, one: str | None, two: str | None) -> str | None:
         """Of two addresses that one entry was moved to, one that is still alive."""
-        if one is None or two is None:
-            return one or two
-        return min(one, two, key=lambda address: (self.book(address) != "jobs", address))
+        there = (address for address in (one, two) if address is not None)
+        return min(there, key=lambda address: (self.book(address) != "jobs", address))
 
     def book(self, address: str) -> Book:
         """Where an address belongs: it is retired where a side retired it since the base."""
@@ -311,7 +317,6 @@ def _measured(one: Mapping[str, Measured], two: Mapping[str, Measured]) -> dict[
 
 def _knowledge(creation: Creation) -> tuple[Any, ...]:
     """How much an entry knows, without what is joined apart; its words only break ties."""
-    state = creation.state
     checkpoints = dict(sorted(creation.checkpoints.items()))
     plain = replace(
         creation,
@@ -328,9 +333,7 @@ def _knowledge(creation: Creation) -> tuple[Any, ...]:
     )
     return (
         creation.job is not None,
-        state is not None and state.terminal,
-        state is JobState.SUCCEEDED,
-        _PROGRESS.get(state, 0) if state else 0,
+        _STATES.index(creation.state),
         creation.model is not None,
         len(creation.checkpoints),
         creation.billable_tokens is not None,
