@@ -5,6 +5,7 @@ On a failure stdout is empty; with `--format json` it is one document, on succes
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -410,6 +411,19 @@ def test_a_workspace_alone_is_a_project(tmp_path: Path) -> None:
     assert tuneops(tmp_path, "apply").code == 0
     assert tuneops(tmp_path, "lock", "show").out == "The lock is empty: nothing was made yet.\n"
     assert not list((tmp_path / "specs").glob("*.lock.json"))
+
+
+def test_an_emulator_of_another_version_says_what_it_is_and_can_be_emptied(finished: Path) -> None:
+    with sqlite3.connect(finished / ".tuneops/emulator.db") as database:
+        database.execute("PRAGMA user_version = 2")
+    assert_refused(tuneops(finished, "plan"), 1, "emulator-outdated")
+    said = tuneops(finished, "apply").err
+    assert "written by another version of tuneops" in said
+    assert "`tuneops emulator reset` empties it" in said
+    assert_refused(tuneops(finished, "emulator", "reset"), 4, "approval-needed")
+    assert tuneops(finished, "emulator", "reset", "--yes").code == 0
+    (finished / LOCK).unlink()
+    assert tuneops(finished, "apply", "--wait").code == 0
 
 
 def test_emptying_the_emulator_and_removing_the_lock_starts_anew(finished: Path) -> None:

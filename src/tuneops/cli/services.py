@@ -12,9 +12,10 @@ import httpx
 from tuneops.cli import guard as guards
 from tuneops.cli.clocks import RealClock, VirtualClock
 from tuneops.cli.guard import Guard
-from tuneops.cli.project import Project
+from tuneops.cli.project import STATE, Project
 from tuneops.core.desired import Declaration, Target
-from tuneops.emulator.application import Emulator
+from tuneops.emulator.application import Emulator, OtherVersionError
+from tuneops.errors import TuneopsError
 from tuneops.gcs.claims import GcsClaims, Spelling
 from tuneops.gcs.objects import GcsObjects
 from tuneops.http.reading import open_client, open_exchange
@@ -26,6 +27,15 @@ from tuneops.vertex.provider import VertexProvider
 
 EMULATOR_URL = "http://127.0.0.1"
 """Where the embedded emulator pretends to be; no socket is ever opened."""
+
+
+DATABASE = "emulator.db"
+
+
+class EmulatorOutdated(TuneopsError):
+    """The embedded emulator's file is that of another version."""
+
+    code = "emulator-outdated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +66,21 @@ class _InProcess(httpx.WSGITransport):
 
 
 def open_emulator(state: Path, *, wall_dates: bool = False) -> Emulator:
-    """The emulator whose state lies in a project's state folder."""
-    return Emulator(state / "emulator.db", wall=_wall, wall_dates=wall_dates)
+    """The emulator whose state lies in a project's state folder; EmulatorOutdated, or it opens."""
+    try:
+        return Emulator(state / DATABASE, wall=_wall, wall_dates=wall_dates)
+    except OtherVersionError as fault:
+        raise EmulatorOutdated(
+            f"`{STATE}/{DATABASE}` was written by another version of tuneops",
+            notes=("it holds the embedded emulator's jobs; no real job is concerned",),
+            help="`tuneops emulator reset` empties it; remove the lock as well to start anew",
+        ) from fault
+
+
+def remove_emulator(state: Path) -> None:
+    """Remove the emulator's file, whatever wrote it."""
+    for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
+        (state / name).unlink(missing_ok=True)
 
 
 def _wall() -> datetime:

@@ -28,7 +28,7 @@ from tuneops.emulator.answers import is_storage, json_response, refusal_response
 from tuneops.emulator.errors import Refusal, StorageError, VertexError
 from tuneops.emulator.faults import FaultError, FaultScript
 from tuneops.emulator.injection import Asked, ConnectionDropped, Injector
-from tuneops.emulator.ledger import Ledger
+from tuneops.emulator.ledger import Ledger, OtherVersionError
 from tuneops.emulator.quota import Quota
 from tuneops.emulator.request_log import NO_ANSWER, RecordedRequest, RequestLog
 from tuneops.emulator.routing import Route, dispatch, find_route
@@ -38,7 +38,15 @@ from tuneops.emulator.views import job_json
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["ConnectionDropped", "Emulator", "FaultError", "Quota", "RecordedRequest", "Settings"]
+__all__ = [
+    "ConnectionDropped",
+    "Emulator",
+    "FaultError",
+    "OtherVersionError",
+    "Quota",
+    "RecordedRequest",
+    "Settings",
+]
 
 SERVER = "tuneops-emulator"
 _LOG = logging.getLogger("tuneops.emulator")

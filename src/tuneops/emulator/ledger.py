@@ -54,6 +54,10 @@ class Writing(View):
         self.world.fold(self.database.events_after(self.world.last_event), self.instant)
 
 
+class OtherVersionError(ValueError):
+    """The file was written by another version of the emulator, which no other can read."""
+
+
 class Ledger:
     """The database, the clock and the fold, behind one lock."""
 
@@ -76,7 +80,7 @@ class Ledger:
                     self._database.create_tables()
                     self._begin()
         if self._database.layout() != LAYOUT:
-            raise ValueError(f"{path} was written by another version of the emulator")
+            raise OtherVersionError(f"{path} was written by another version of the emulator")
 
     def _begin(self) -> None:
         wall = clock.micros(self._wall())

@@ -269,21 +269,22 @@ def reset(context: click.Context, /, yes: bool, **values: Any) -> int:
       tuneops emulator reset --yes
       tuneops emulator reset --yes --format json
     """
-    from tuneops.cli.services import open_emulator
+    from tuneops.cli.services import EmulatorOutdated, open_emulator, remove_emulator
 
     chosen = options(context, values)
+    state = _state(chosen)
     with contextlib.ExitStack() as stack:
-        emulator = stack.enter_context(open_emulator(_state(chosen)))
         projects = [stack.enter_context(_alone(project)) for project in _emulated(chosen)]
+        try:
+            emulator = stack.enter_context(open_emulator(state))
+        except EmulatorOutdated:
+            if not yes:
+                _ask(chosen, "jobs of another version of tuneops")
+            remove_emulator(state)
+            emulator = stack.enter_context(open_emulator(state))
         jobs = len(emulator.jobs())
         if not yes and jobs:
-            if chosen.machine or not sys.stdin.isatty() or os.environ.get("CI") == "true":
-                raise ApprovalNeeded(
-                    f"the emulator holds {counted(jobs, 'job')} and there is no terminal to ask",
-                    notes=("nothing was forgotten",),
-                    help="give `--yes`",
-                )
-            click.confirm(f"Forget {counted(jobs, 'job')}?", abort=True, err=True)
+            _ask(chosen, counted(jobs, "job"))
         emulator.reset()
         locks = [lock for project in projects if (lock := _forget(project))]
     if chosen.machine:
@@ -299,6 +300,17 @@ def reset(context: click.Context, /, yes: bool, **values: Any) -> int:
         lines += [Line(f"To start anew, remove {lock} as well.") for lock in locks]
         chosen.console.answer(lines)
     return 0
+
+
+def _ask(chosen: Options, what: str) -> None:
+    """Have a person confirm that something is forgotten."""
+    if chosen.machine or not sys.stdin.isatty() or os.environ.get("CI") == "true":
+        raise ApprovalNeeded(
+            f"the emulator holds {what} and there is no terminal to ask",
+            notes=("nothing was forgotten",),
+            help="give `--yes`",
+        )
+    click.confirm(f"Forget {what}?", abort=True, err=True)
 
 
 def _emulated(chosen: Options) -> list["Project"]:
