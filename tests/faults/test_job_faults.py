@@ -107,7 +107,7 @@ def test_46_a_job_that_lost_its_labels_is_still_ours_by_its_name(story: Story) -
 
 
 @pytest.mark.parametrize("labels", [{}, {"team": "other"}, None], ids=["none", "theirs", "ours"])
-def test_a_lock_that_was_edited_to_another_job_is_said(
+def test_a_lock_that_was_edited_to_another_job_is_said_and_mended(
     labels: dict[str, str] | None, story: Story
 ) -> None:
     """Somebody's job, or one of ours for something else, in the place of this one."""
@@ -129,6 +129,8 @@ def test_a_lock_that_was_edited_to_another_job_is_said(
     assert "was the lock edited by hand?" in drift["found"]
     done = story.apply()
     assert story.posts == 1 and not story.service.cancels, done
+    assert was in story.lock.read_text() and now not in story.lock.read_text()
+    assert not json.loads(story.desk.run(story.project, "plan", "--format", "json").out)["drift"]
 
 
 @pytest.mark.parametrize(

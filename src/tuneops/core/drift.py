@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tuneops.core.desired import DesiredGraph, ModelRef
-from tuneops.core.lock import Lock
-from tuneops.core.match import shows
-from tuneops.core.observed import JobState, ModelVersion, Observed
+from tuneops.core.desired import DesiredGraph, DesiredJob, ModelRef
+from tuneops.core.entry import is_another
+from tuneops.core.lock import Creation, Lock
+from tuneops.core.observed import JobState, ModelVersion, Observed, ObservedJob
 from tuneops.core.policy import lifted
 from tuneops.core.recipe import Evidence, Pretuned
 
@@ -38,11 +38,14 @@ class Drift:
     """What became of the examples of a dataset, where somebody looked."""
 
 
-def find_drift(graph: DesiredGraph, ledger: Lock, observed: Observed) -> tuple[Drift, ...]:
-    """All drift of the desired addresses, in their order."""
+def find_drift(
+    graph: DesiredGraph, before: Lock, ledger: Lock, observed: Observed
+) -> tuple[Drift, ...]:
+    """All drift of the desired addresses, in their order; `before` is the lock as it was read."""
     found = [
         *_models(graph, ledger, observed),
-        *_strangers(graph, ledger, observed),
+        *_edited(graph, before, observed),
+        *_nameless(graph, ledger, observed),
         *_sources(graph, observed),
         *_datasets(graph, observed),
     ]
@@ -87,26 +90,39 @@ def _models(graph: DesiredGraph, ledger: Lock, observed: Observed) -> Iterator[D
                 )
 
 
-def _strangers(graph: DesiredGraph, ledger: Lock, observed: Observed) -> Iterator[Drift]:
-    """Jobs that the lock calls ours, and that do not say so themselves."""
-    for job in graph.jobs:
-        for creation in ledger.at(str(job.address)).creations.values():
-            there = observed.jobs.get(creation.job or "")
-            wanted = creation.lineage == job.lineage and not creation.adopted
-            if not wanted or there is None:
-                continue
-            mark = there.ownership
-            if mark is not None and mark.lineage == creation.lineage:
-                continue
-            alike = mark is None and shows(creation.recipe, there)
+def _edited(graph: DesiredGraph, before: Lock, observed: Observed) -> Iterator[Drift]:
+    """Jobs that the lock names in the place of others: only a hand can have written that."""
+    for job, creation, there in _seen(graph, before, observed):
+        if is_another(creation, there):
             yield Drift(
                 address=str(job.address),
-                kind=DriftKind.LABELS_LOST if alike else DriftKind.ANOTHER_JOB,
-                expected=f"{there.name} " + ("bears our labels" if alike else "is this job"),
-                found="the service dropped them; only the lock knows this job"
-                if alike
-                else "its labels or settings are not: was the lock edited by hand?",
+                kind=DriftKind.ANOTHER_JOB,
+                expected=f"{there.name} is this job",
+                found="its labels or settings are not: was the lock edited by hand?",
             )
+
+
+def _nameless(graph: DesiredGraph, ledger: Lock, observed: Observed) -> Iterator[Drift]:
+    """Jobs that we made and that do not say so: without the lock they are strangers."""
+    for job, creation, there in _seen(graph, ledger, observed):
+        if there.ownership is None and not is_another(creation, there):
+            yield Drift(
+                address=str(job.address),
+                kind=DriftKind.LABELS_LOST,
+                expected=f"{there.name} bears our labels",
+                found="the service dropped them; only the lock knows this job",
+            )
+
+
+def _seen(
+    graph: DesiredGraph, lock: Lock, observed: Observed
+) -> Iterator[tuple[DesiredJob, Creation, ObservedJob]]:
+    """The creations that the specs want, each with the job that the lock names for it."""
+    for job in graph.jobs:
+        for creation in lock.at(str(job.address)).creations.values():
+            there = observed.jobs.get(creation.job or "")
+            if there is not None and creation.lineage == job.lineage and not creation.adopted:
+                yield job, creation, there
 
 
 def _sources(graph: DesiredGraph, observed: Observed) -> Iterator[Drift]:

@@ -8,7 +8,7 @@ from tuneops.core.desired import DesiredJob
 from tuneops.core.fingerprint import version_of
 from tuneops.core.labels import Note, read_note, read_policy
 from tuneops.core.lock import Cause, Creation, EvidenceSet
-from tuneops.core.match import compatible
+from tuneops.core.match import compatible, shows
 from tuneops.core.observed import JobState, ObservedJob
 from tuneops.core.recall import UnreadableError, recall
 from tuneops.core.recipe import Evidence, Pretuned, Recipe
@@ -84,6 +84,17 @@ def evidence_of(desired: DesiredJob) -> EvidenceSet:
     validation = desired.validation.evidence if desired.validation else None
     source = desired.model_ref.text if desired.model_ref else None
     return EvidenceSet(training=desired.training.evidence, validation=validation, source=source)
+
+
+def is_another(creation: Creation, job: ObservedJob) -> bool:
+    """Say whether the job is not the one that the lock's entry describes: the lock was edited.
+
+    Labels that say another training, or none at all and other settings; labels alone can be lost.
+    """
+    if creation.adopted:
+        return False
+    mark = job.ownership
+    return not shows(creation.recipe, job) if mark is None else mark.lineage != creation.lineage
 
 
 def renamed(creation: Creation, job: ObservedJob) -> Creation:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from tuneops.core.checkpoints import choose, chosen
 from tuneops.core.desired import DesiredGraph
-from tuneops.core.entry import evidence_of, found, marked, refusal, renamed, source_of
+from tuneops.core.entry import evidence_of, found, is_another, marked, refusal, renamed, source_of
 from tuneops.core.fingerprint import creation_key, lineage, version_of
 from tuneops.core.inputs import judged
 from tuneops.core.lock import Creation, Lock, LockedJob
@@ -131,7 +131,7 @@ class _Desk:
         for key in self.places:
             creations = self.creations(key)
             job = self.observed.jobs.get(creations[key].job or "")
-            if job is not None:
+            if job is not None and not is_another(creations[key], job):
                 creations[key] = self.updated(creations[key], job)
 
     def updated(self, creation: Creation, job: ObservedJob) -> Creation:
@@ -156,7 +156,9 @@ class _Desk:
             job = survivor(genuine)
             if key in self.places:
                 creations = self.creations(key)
-                if not creations[key].succeeded:
+                named = self.observed.jobs.get(creations[key].job or "")
+                astray = named is not None and is_another(creations[key], named)
+                if astray or not creations[key].succeeded:
                     creations[key] = self.updated(renamed(creations[key], job), job)
             elif label in self.wanted:
                 address = str(self.wanted[label].address)

@@ -77,6 +77,7 @@ class Reason(StrEnum):
     PARTIAL_ACCEPTED = "partial-accepted"
     CANCELLED_ELSEWHERE = "cancelled-elsewhere"
     JOB_GONE = "job-gone"
+    ANOTHER_JOB = "another-job"
     MISSING_ARTEFACT = "missing-artefact"
     CHECKPOINT_MISSING = "checkpoint-missing"
     GATE = "gate"

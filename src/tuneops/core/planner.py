@@ -9,7 +9,7 @@ from dataclasses import replace
 from tuneops.core.desired import Adoption, DesiredJob
 from tuneops.core.diff import diff_recipes
 from tuneops.core.drift import find_drift
-from tuneops.core.entry import refusal
+from tuneops.core.entry import is_another, refusal
 from tuneops.core.excess import excess
 from tuneops.core.fingerprint import version_of
 from tuneops.core.gates import judge
@@ -47,7 +47,7 @@ def make_plan(view: View) -> Plan:
         },
         changes=(*decided.values(), *more, *lines, *removals(view)),
         drift=(
-            *find_drift(view.graph, view.ledger, view.observed),
+            *find_drift(view.graph, view.before, view.ledger, view.observed),
             *pointer_drift(view, lines),
         ),
         pointers={f"{one.name}@{one.alias}": one.target for one in view.graph.promotions},
@@ -86,6 +86,8 @@ def _finished(view: View, job: DesiredJob, key: str, creation: Creation) -> Chan
     if not view.observed.has_version(creation.model):
         why = Reason.DELETED if creation.delete_asked else Reason.MISSING_ARTEFACT
         return _line(job, Action.HOLD, why, key, creation)
+    if _is_another(view, creation):
+        return _line(job, Action.HOLD, Reason.ANOTHER_JOB, key, creation)
     verdicts = judge(view, job, creation)
     words = tuple(verdict.words for verdict in verdicts)
     for verdict in verdicts:
@@ -94,6 +96,11 @@ def _finished(view: View, job: DesiredJob, key: str, creation: Creation) -> Chan
             return replace(held, detail=words)
     kept = _kept(view, job, key, creation)
     return replace(kept, detail=(*kept.detail, *words))
+
+
+def _is_another(view: View, creation: Creation) -> bool:
+    there = view.observed.jobs.get(creation.job or "")
+    return there is not None and is_another(creation, there)
 
 
 def _kept(view: View, job: DesiredJob, key: str, creation: Creation) -> Change:
@@ -129,6 +136,8 @@ def _running(
 ) -> Change:
     if creation.job in view.observed.missing:
         return _line(job, Action.HOLD, Reason.JOB_GONE, key, creation)
+    if _is_another(view, creation):
+        return _line(job, Action.HOLD, Reason.ANOTHER_JOB, key, creation)
     before = view.recorded.get(key)
     if before is None or before[1].job is None:
         return _line(job, Action.ADOPT, _how_found(creation), key, creation)

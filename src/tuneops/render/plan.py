@@ -74,6 +74,7 @@ REASONS = {
     Reason.PARTIAL_ACCEPTED: "ended early; its version is taken, as `acceptPartial` says",
     Reason.CANCELLED_ELSEWHERE: "cancelled, and not by tuneops",
     Reason.JOB_GONE: "the running job is not there any more",
+    Reason.ANOTHER_JOB: "the lock names another job",
     Reason.MISSING_ARTEFACT: "its model version was deleted outside tuneops",
     Reason.CHECKPOINT_MISSING: "the parent has no such checkpoint",
     Reason.GATE: "its gate is not passed",
@@ -109,6 +110,8 @@ HELP = {
     Reason.CANCELLED_ELSEWHERE: "`tuneops resume ADDRESS` writes `resume:` into its spec, and the "
     "next run trains it again; so does another recipe",
     Reason.SUSPENDED: "`tuneops resume ADDRESS` lets it begin",
+    Reason.ANOTHER_JOB: "`tuneops lock diff` shows what was edited; "
+    "`tuneops lock rebuild` writes what the service says",
     Reason.JOB_GONE: "`tuneops retry ADDRESS` if it should be bought again",
     Reason.MISSING_ARTEFACT: "`tuneops retry ADDRESS` if it should be bought again",
     Reason.CHECKPOINT_MISSING: "`tuneops lock show` lists the checkpoints; name one of them",
