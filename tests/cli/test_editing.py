@@ -102,6 +102,25 @@ def test_a_retry_is_a_nonce_that_the_job_never_had(project: Path) -> None:
     assert "nonce: retry-3\n" in spec(project), "the lock knows the others"
 
 
+@pytest.mark.parametrize("end", ["2020-01-31", "2099-01-31"])
+def test_a_suspension_with_an_end_becomes_one_without(project: Path, end: str) -> None:
+    text = CHAIN.replace("  stages:", f"  suspend: {{until: {end}}}\n  stages:")
+    (project / "specs" / "bot.yaml").write_text(text)
+    assert tuneops(project, "suspend", "bot/seed").code == 0
+    assert "suspend: true\n" in spec(project)
+    again = tuneops(project, "suspend", "bot/seed")
+    assert (again.code, "suspended already" in again.out) == (0, True)
+
+
+def test_a_retry_makes_no_job_the_twin_of_another(project: Path) -> None:
+    twin = CHAIN.replace("name: week", "name: more\n      from: seed\n      nonce: retry-1")
+    week = CHAIN.partition("    - name: week")
+    (project / "specs" / "bot.yaml").write_text(twin + week[1] + "\n      from: seed" + week[2])
+    assert tuneops(project, "retry", "bot/week").code == 0
+    assert "nonce: retry-2\n" in spec(project)
+    assert tuneops(project, "plan").code == 0
+
+
 def test_a_dry_run_writes_nothing_and_says_all(project: Path) -> None:
     done = tuneops(project, "suspend", "bot/", "--dry-run", "--format", "json")
     assert done.document["written"] is False
@@ -115,7 +134,9 @@ def test_a_dry_run_writes_nothing_and_says_all(project: Path) -> None:
         (["suspend", "bot/sed"], 1, "did you mean `bot/seed`?"),
         (["suspend", "bot"], 1, "did you mean `bot/`?"),
         (["retry", "x*"], 1, "no spec declares `x*` here"),
-        (["suspend", "bot/", "--until", "2027-02-31"], 64, "2027-01-31"),
+        (["suspend", "bot/", "--until", "2097-02-31"], 64, "2027-01-31"),
+        (["suspend", "bot/", "--until", "2020-02-01"], 64, "2020-02-01 is over"),
+        (["suspend", "bot/", "--reason", "see ${var.ticket}"], 65, "no variable `ticket`"),
         (["retry", "bot/", "--reason", "a\nb"], 64, "one line"),
         (["resume"], 64, "NODE"),
     ],

@@ -17,7 +17,8 @@ from tuneops.core.desired import DeclaredJob
 from tuneops.core.lock import Creation, Lock
 from tuneops.core.observed import JobState
 from tuneops.core.policy import lifted
-from tuneops.errors import TuneopsError
+from tuneops.diagnostics import has_errors
+from tuneops.errors import InputError, TuneopsError
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line
 from tuneops.spec.edits import Edit, edited, has_field
@@ -55,7 +56,7 @@ def suspend(chosen: Options, nodes: Sequence[str], wish: Wish) -> int:
     said = [
         _said(job, "suspend", value, f"suspended{f' until {wish.until}' if wish.until else ''}")
         for job in _jobs(project, nodes)
-        if parts or not job.suspended
+        if parts or not job.suspended or job.suspended_until is not None
     ]
     return _write(chosen, project, said, "suspend", wish, nothing="suspended already")
 
@@ -83,8 +84,8 @@ def retry(chosen: Options, nodes: Sequence[str], wish: Wish) -> int:
     project = open_project(chosen)
     lock = read_lock(project)
     said = []
+    nonce = _new_nonce(lock, project.declaration.jobs)
     for job in _jobs(project, nodes):
-        nonce = _new_nonce(lock, job)
         said.append(_said(job, "nonce", nonce, "trained again, and what descends", wish.reason))
     return _write(chosen, project, said, "retry", wish, nothing="")
 
@@ -137,10 +138,13 @@ def _vetoed(lock: Lock, job: DeclaredJob) -> str | None:
     return None if ours or lifted(job.resume, latest.job) else latest.job
 
 
-def _new_nonce(lock: Lock, job: DeclaredJob) -> str:
-    """A nonce that no creation at this address has had; going back to an old one buys nothing."""
-    used = [one.recipe.nonce for one in lock.at(str(job.address)).creations.values()]
-    numbers = (_AGAIN.fullmatch(nonce or "") for nonce in (*used, job.nonce))
+def _new_nonce(lock: Lock, declared: Sequence[DeclaredJob]) -> str:
+    """A nonce that nothing of ours has had, at any address; going back to an old one buys nothing.
+
+    A job whose twin is told apart by its nonce alone would else become that twin.
+    """
+    used = (*(one.recipe.nonce for _, _, one in lock.creations()), *(job.nonce for job in declared))
+    numbers = (_AGAIN.fullmatch(nonce or "") for nonce in used)
     return f"retry-{max((int(found[1]) for found in numbers if found), default=0) + 1}"
 
 
@@ -166,6 +170,10 @@ def _write(
                 else f"remove `{one.edit.field}:` from `{one.edit.address}`",
             )
         texts[one.path] = replace(text, text=new)
+    # a reason may hold what no spec may, such as a variable that nobody declares
+    findings = open_project(chosen, instead=tuple(texts.values())).findings
+    if has_errors(findings):
+        raise InputError(findings)
     for path, text in texts.items() if not wish.dry_run else ():
         files.write(project.root / path, text.text.encode())
     if chosen.machine:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -123,11 +123,16 @@ def day(command: Function) -> Function:
     """Give a command `--until`."""
 
     def checked(context: click.Context, parameter: click.Parameter, value: str) -> str:
+        wanted = "it is a day such as 2027-01-31"
+        if not value:
+            return ""
         try:
-            return date.fromisoformat(value).isoformat() if value else ""
+            last = date.fromisoformat(value)
         except ValueError:
-            wanted = "it is a day such as 2027-01-31"
             raise click.BadParameter(wanted, context, parameter) from None
+        if last < datetime.now(UTC).date():
+            raise click.BadParameter(f"{wanted}, and {last} is over", context, parameter)
+        return last.isoformat()
 
     return click.option(
         "--until", metavar="DATE", default="", callback=checked, help="The last day of it."

@@ -140,10 +140,12 @@ def open_project(
     options: Options,
     variables: Mapping[str, str] | None = None,
     suppositions: Sequence[str] = (),
+    instead: Sequence[SourceText] = (),
 ) -> Project:
     """Read the specs of the project around the working directory; findings are gathered.
 
-    `suppositions` are laid over them, for plans that nobody may apply.
+    `suppositions` are laid over them, for plans that nobody may apply. `instead` are texts that are
+    about to be written in place of what lies there.
     """
     start = options.directory or Path.cwd()
     root = find_root(start)
@@ -155,6 +157,8 @@ def open_project(
     names = tuple(spec.path for spec in specs)
     for text in (decode(spec.path, spec.content) for spec in specs):
         (more if isinstance(text, Diagnostic) else texts).append(text)  # type: ignore[arg-type]
+    new = {text.path: text for text in instead}
+    texts = [new.get(text.path, text) for text in texts]
     del specs  # their bytes take as much memory as the texts
     given = {
         name.removeprefix("TUNEOPS_VAR_").lower(): value
