@@ -144,3 +144,9 @@ class DiskError(TuneopsError):
     """A local file could not be written; nothing is bought without memory."""
 
     code = "cannot-write"
+
+
+class Unreadable(DiskError):
+    """A local file is there and could not be read."""
+
+    code = "cannot-read"

@@ -132,3 +132,11 @@ def test_without_a_login_the_lines_are_checked_all_the_same(sample: Path) -> Non
     done = tuneops(sample, "validate", "--data", "full", "--env", "prod")
     assert done.code == 0, done
     assert "were not looked for: there is no Google login" in done.err
+
+
+def test_a_check_that_cannot_look_tells_what_the_lines_say(sample: Path) -> None:
+    write(sample / "specs/data/refunds.jsonl", shows(image("gone.png")), {"contents": []})
+    words = ("data", "check", "specs/data/refunds.jsonl", "--media", "--env", "prod")
+    done = tuneops(sample, *words)
+    assert done.code == 1, done
+    assert "error[no-credentials]" in done.err and "refunds.jsonl:2" in done.err

@@ -72,7 +72,11 @@ def check_files(chosen: Options, files: Sequence[str], wishes: Wishes) -> int:
         if held is not None and name != held.path:
             findings += check_validation(trained, held, limits)
     if wishes.media:
-        findings += _media(chosen, [found for _, _, found in every])
+        try:
+            findings += _media(chosen, [found for _, _, found in every])
+        except (ProviderError, NoCredentials) as trouble:
+            fault = trouble
+            findings.append(trouble.as_diagnostic())
     if validation is not None and validation in files:
         findings.append(_same(validation))
     found = tuple(sorted(dict.fromkeys(findings), key=sort_key))

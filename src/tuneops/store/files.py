@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from tuneops.errors import DiskError
+from tuneops.errors import DiskError, Unreadable
 
 LIMIT = 64 * 1024 * 1024
 """The largest lock, journal, claim or plan that is read, in bytes."""
@@ -42,7 +42,7 @@ def read(path: Path) -> bytes | None:
     except OSError as fault:
         if path.is_symlink() or path.is_dir():
             raise NotARegularFileError(path) from fault
-        raise DiskError(f"`{shown(path)}` cannot be read: {fault.strerror}") from fault
+        raise Unreadable(f"`{shown(path)}` cannot be read: {fault.strerror}") from fault
     try:
         seen = os.fstat(descriptor)
         if not stat.S_ISREG(seen.st_mode):
@@ -52,7 +52,7 @@ def read(path: Path) -> bytes | None:
             content = file.read(min(seen.st_size, LIMIT) + 1)
             return content if len(content) <= seen.st_size else content + file.read(LIMIT)
     except OSError as fault:
-        raise DiskError(f"`{shown(path)}` cannot be read: {fault.strerror}") from fault
+        raise Unreadable(f"`{shown(path)}` cannot be read: {fault.strerror}") from fault
     finally:
         os.close(descriptor)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tuneops.errors import DiskError
+from tuneops.errors import DiskError, Unreadable
 from tuneops.store import files
 
 
@@ -138,6 +138,18 @@ def test_a_folder_in_the_place_of_a_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DiskError):
         files.remove(path)
     assert _names(tmp_path) == ["file"]
+
+
+def test_a_file_that_may_not_be_read_is_no_fault_of_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", denied)
+    with pytest.raises(Unreadable, match="`.*x` cannot be read: Permission denied") as fault:
+        files.read(tmp_path / "x")
+    assert fault.value.code == "cannot-read"
 
 
 def test_removing_what_is_not_there_is_no_error(tmp_path: Path) -> None:
