@@ -132,7 +132,7 @@ class _Desk:
         if plain and job.lineage in self.useful:
             return job
         said = job.lineage if plain else lineage(recipe)
-        same = self.same(recipe, said)
+        same = self.same(job, recipe, said)
         if same is None or same.lineage in barred:
             return replace(job, recipe=recipe, lineage=said, restated=None)
         mine = same.recipe.source
@@ -142,16 +142,19 @@ class _Desk:
         taken = replace(recipe, source=source, hyper_parameters=same.recipe.hyper_parameters)
         return replace(job, recipe=taken, lineage=same.lineage, restated=recipe)
 
-    def same(self, recipe: Recipe, said: str) -> Creation | None:
+    def same(self, job: DesiredJob, recipe: Recipe, said: str) -> Creation | None:
         """The creation of another lineage that is what a recipe asks for."""
         if said in self.useful or said in self.labels:
             return None
-        if said in self.recorded:
+        if said in self.recorded and _meant(job, self.recorded[said]):
             return self.recorded[said]
         made = [one for one in self.made.get(_bytes(recipe), ()) if one.creation.lineage != said]
+        made = [one for one in made if _meant(job, one.creation)]
         found = [one for one in made if self.matches(recipe, said, one)]
         latest = max(found, key=lambda one: one.age, default=None)
-        return latest.creation if latest else self.by_label(recipe, said)
+        if latest is not None:
+            return latest.creation
+        return None if job.adopt else self.by_label(recipe, said)
 
     @cached_property
     def labels(self) -> set[str]:
@@ -252,6 +255,13 @@ class _Desk:
 
 def _useful(job: ObservedJob) -> bool:
     return not job.state.terminal or job.state is JobState.SUCCEEDED
+
+
+def _meant(job: DesiredJob, creation: Creation) -> bool:
+    """Say whether a creation may stand for a job: what adopts by name wants that one and no like."""
+    if job.adopt is None:
+        return True
+    return _number(job.adopt.target) in (_number(creation.job), _number(creation.model))
 
 
 def _bytes(recipe: Recipe) -> tuple[int, str]:

@@ -18,12 +18,13 @@ from tests.support.builders import (
     a_lock,
     a_mark,
     an_observed,
+    job_name,
     model_name,
     shown_fields,
     some_checkpoints,
 )
 from tuneops.core import fingerprint
-from tuneops.core.desired import DesiredGraph, DesiredJob
+from tuneops.core.desired import Adoption, DesiredGraph, DesiredJob
 from tuneops.core.fingerprint import creation_key, lineage, version_of
 from tuneops.core.lock import Cause, Lock
 from tuneops.core.merge import join, merge
@@ -194,6 +195,29 @@ def test_a_copy_of_the_labels_stands_for_nothing() -> None:
     copy = _job(before.jobs[0], 2, created=NOON.replace(hour=13))
     copy = replace(copy, fields=replace(copy.fields, epoch_count=7))
     assert make_plan(_world(after, mine, copy)).buys
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["lock", "no lock"])
+def test_who_adopts_a_job_by_name_gets_that_one(known: bool) -> None:
+    before = a_graph(a_declared(hyper_parameters=LEFT))
+    (mine,) = _jobs(before)
+    after = a_graph(a_declared(hyper_parameters=SAID, adopt=Adoption(target=job_name(7))))
+    theirs = replace(_job(after.jobs[0], 7), ownership=None, description="")
+    lock = _learned(before, mine) if known else a_lock()
+    view = _world(after, mine, theirs, lock=lock)
+    (change,) = make_plan(view).changes
+    assert (change.reason.value, change.job) == ("named", theirs.name)
+    (again,) = make_plan(_world(after, mine, theirs, lock=view.ledger)).changes
+    assert (again.reason.value, again.job) == ("in-sync", theirs.name)
+
+
+def test_what_was_adopted_may_be_said_as_well() -> None:
+    left = a_declared(hyper_parameters=LEFT, adopt=Adoption(target=job_name(7)))
+    theirs = replace(_job(a_graph(left).jobs[0], 7), ownership=None, description="")
+    lock = _learned(a_graph(left), theirs)
+    after = a_graph(replace(left, hyper_parameters=SAID))
+    (change,) = make_plan(_world(after, theirs, lock=lock)).changes
+    assert (change.reason.value, change.job) == ("re-stamped", theirs.name)
 
 
 def test_what_is_bought_below_goes_on_from_what_is_there() -> None:
