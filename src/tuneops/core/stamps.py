@@ -258,7 +258,7 @@ def _useful(job: ObservedJob) -> bool:
 
 
 def _meant(job: DesiredJob, creation: Creation) -> bool:
-    """Say whether a creation may stand for a job: what adopts by name wants that one and no like."""
+    """Say whether a creation may stand for a job: what adopts by name wants no other one."""
     if job.adopt is None:
         return True
     return _number(job.adopt.target) in (_number(creation.job), _number(creation.model))
