@@ -74,6 +74,14 @@ def test_of_what_was_asked_or_found_the_stronger_word_stays(name: str) -> None:
         assert getattr(join(one, two), name) is getattr(join(two, one), name) is more
 
 
+def test_a_result_is_recalled_only_until_one_side_wants_it() -> None:
+    again = replace(DONE, recalled=True)
+    assert join(DONE, again).recalled is join(again, DONE).recalled is None
+    assert join(again, again).recalled is True
+    taken = replace(again, recalled=False)
+    assert join(taken, again).recalled is join(again, taken).recalled is None
+
+
 def test_what_one_side_protects_stays_protected() -> None:
     safe = replace(DONE, policy=replace(DONE.policy, protect=True))
     assert join(DONE, safe).policy.protect is join(safe, DONE).policy.protect is True
