@@ -2,18 +2,20 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tests.support.builders import NOON, a_creation, a_job, a_mark, an_observed_job, an_order
-from tuneops.core.claim import Claim
+from tuneops.core.claim import Claim, Reservation
 from tuneops.core.creation import (
     Contended,
     Forget,
     Found,
     Held,
     Made,
+    Order,
     PostJob,
     ProveMemory,
     ReadClaim,
@@ -26,6 +28,7 @@ from tuneops.core.creation import (
 )
 from tuneops.core.observed import ObservedJob
 from tuneops.core.protocol import create
+from tuneops.core.purse import Purse
 from tuneops.errors import ClaimDamaged, DiskError, TuneopsError, Unavailable
 
 JOB = a_job()
@@ -50,6 +53,7 @@ def _drive(**answers: Any) -> tuple[list[str], Any]:
     protocol = create(answers.get("order", an_order(JOB)))
     names: list[str] = []
     answer: Any = None
+    _SWAPPED.clear()
     while True:
         try:
             thrown = isinstance(answer, TuneopsError)
@@ -64,12 +68,16 @@ def _drive(**answers: Any) -> tuple[list[str], Any]:
         answer = queue.pop(0) if len(queue) > 1 else queue[0]
         if name == "SwapClaim":
             _WRITTEN[:] = [effect.claim]
+            _SWAPPED.append(effect)
         if name == "PostJob":
             _POSTED[:] = [effect]
 
 
 _WRITTEN: list[Claim] = []
 """The claim that was written last."""
+
+_SWAPPED: list[SwapClaim] = []
+"""Every write of a claim, in turn."""
 
 _POSTED: list[PostJob] = []
 """The create that was sent."""
@@ -414,6 +422,130 @@ def test_a_job_of_another_owner_or_without_labels_is_not_found() -> None:
     others = (an_observed_job(JOB, owner="other--prod"), an_observed_job(number=9))
     _, outcome = _drive(ListJobs=(NOON, others))
     assert isinstance(outcome, Made)
+
+
+# --- the purse -----------------------------------------------------------------------------------
+
+
+Asked = tuple[datetime, tuple[ObservedJob, ...], tuple[Reservation, ...]]
+
+
+def _shared(asked: list[Asked] | None = None, words: str | None = None) -> Order:
+    """An order under a ceiling that others buy under; what its purse is asked is gathered."""
+
+    def refusal(*question: Any) -> str | None:
+        if asked is not None:
+            asked.append(question)
+        return words
+
+    return an_order(JOB, purse=Purse(key="pmonth", cost=Decimal(5), refusal=refusal))
+
+
+def _reserved(key: str, at: datetime = NOON, number: int = 9) -> Reservation:
+    return Reservation(
+        key=key, owner="o--prod", lineage="v1-x", mark=a_mark(number), cost=Decimal(1), at=at
+    )
+
+
+def _record(*held: Reservation) -> Claim:
+    return replace(_intent(), key="pmonth", marks=(), runner="another", reserved=held)
+
+
+def _own() -> Reservation:
+    """What the order above reserves."""
+    order = an_order(JOB)
+    return Reservation(
+        key=order.key,
+        owner=order.owner,
+        lineage=order.creation.lineage,
+        mark=order.creation.mark,
+        cost=Decimal(5),
+        at=SOON,
+    )
+
+
+SOON = NOON + timedelta(seconds=5)
+RESERVE = ["ReadClaim", "ListJobs", "SwapClaim intent"]
+
+
+def test_a_price_is_reserved_between_the_list_and_the_proof_of_memory() -> None:
+    asked: list[Asked] = []
+    other = an_observed_job(number=9)
+    names, outcome = _drive(order=_shared(asked), ListJobs=(SOON, (other,)))
+    assert names[:8] == [*BEFORE[:3], *RESERVE, "ProveMemory", "Remember"]
+    assert isinstance(outcome, Made) and asked == [(SOON, (other,), ())]
+    reserve, issued = _SWAPPED[1:3]
+    assert reserve == SwapClaim(
+        replace(_record(_own()), runner=an_order(JOB).runner, at=SOON), None
+    )
+    assert issued.claim.at == SOON and outcome.creation.asked is None
+
+
+def test_what_others_reserved_stays_until_it_can_land_no_more() -> None:
+    lasts = an_order(JOB).settle + MINUTE
+    lapsed, alive = _reserved("k1", SOON - lasts), _reserved("k2", SOON - lasts + SECOND, 8)
+    before = replace(_own(), mark=a_mark(7), at=NOON)
+    asked: list[Asked] = []
+    record = _record(lapsed, alive, before)
+    _drive(order=_shared(asked), ListJobs=(SOON, ()), ReadClaim=[None, (record, "7")])
+    assert asked == [(SOON, (), (alive, before))]
+    assert _SWAPPED[1].expected == "7" and _SWAPPED[1].claim.reserved == (alive, _own())
+
+
+def test_a_ceiling_that_says_no_holds_the_create_and_reserves_nothing() -> None:
+    names, outcome = _drive(order=_shared(words="no room"))
+    assert names == [*BEFORE[:3], "ReadClaim", "ListJobs"]
+    assert outcome == Held("over-budget", "no room")
+
+
+def test_a_job_that_is_there_already_reserves_nothing() -> None:
+    asked: list[Asked] = []
+    names, outcome = _drive(order=_shared(asked), ListJobs=(NOON, (an_observed_job(JOB),)))
+    assert names == [*BEFORE[:3], "ReadClaim", "ListJobs", "SwapClaim bound"]
+    assert isinstance(outcome, Found) and not asked
+
+
+@pytest.mark.parametrize("rivals", [1, 2, 3])
+def test_who_was_overtaken_looks_again_and_after_three_times_comes_later(rivals: int) -> None:
+    asked: list[Asked] = []
+    swaps = ["1", *[None] * rivals, "2"]
+    names, outcome = _drive(order=_shared(asked), SwapClaim=swaps, ListJobs=(SOON, ()))
+    looks = min(rivals + 1, 3)
+    assert names[3:][: 3 * looks] == RESERVE * looks and len(asked) == looks
+    assert isinstance(outcome, Contended if rivals == 3 else Made)
+    assert (names[-1] == "SwapClaim intent") == ("PostJob" not in names) == (rivals == 3)
+
+
+NO = Refusal("no")
+
+
+def test_a_create_that_was_refused_gives_back_its_reservation_alone() -> None:
+    ours = replace(_own(), key="k0")
+    record = _record(_reserved("k1"), ours)
+    reads = [None, None, (record, "8")]
+    names, outcome = _drive(order=_shared(), PostJob=NO, ReadClaim=reads)
+    assert names[-4:] == ["Forget", "SwapClaim void", "ReadClaim", "SwapClaim intent"]
+    assert _SWAPPED[-1] == SwapClaim(replace(record, reserved=(_reserved("k1"),)), "8")
+    assert outcome == NO
+
+
+@pytest.mark.parametrize("found", [None, BROKEN])
+def test_a_reservation_that_is_not_there_or_not_read_lapses_by_itself(found: Any) -> None:
+    reads = [None, None, found]
+    names, outcome = _drive(order=_shared(), PostJob=NO, ReadClaim=reads)
+    assert names[-2:] == ["SwapClaim void", "ReadClaim"] and outcome == NO
+
+
+def test_a_record_without_reservations_has_nothing_to_give_back() -> None:
+    record = replace(_record(), reserved=None)
+    reads = [None, (record, "7"), (record, "8")]
+    _, outcome = _drive(order=_shared(), PostJob=NO, ReadClaim=reads)
+    assert _SWAPPED[-1].claim.reserved == () and outcome == NO
+
+
+def test_without_a_ceiling_no_record_of_others_is_read() -> None:
+    names, outcome = _drive(PostJob=NO)
+    assert names.count("ReadClaim") == 1 and outcome == NO
 
 
 def test_every_effect_is_a_value() -> None:
