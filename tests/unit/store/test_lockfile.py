@@ -8,11 +8,20 @@ from typing import Any
 
 import pytest
 
-from tests.support.builders import NOON, a_creation, a_job, a_key, a_lock, a_target
+from tests.support.builders import (
+    NOON,
+    a_creation,
+    a_dataset,
+    a_job,
+    a_key,
+    a_lock,
+    a_target,
+)
 from tests.support.vectors import a_full_lock
-from tuneops.core.desired import Formerly
+from tuneops.core.desired import Formerly, Pinned
 from tuneops.core.lock import Lock
 from tuneops.core.observed import JobState
+from tuneops.core.recipe import Evidence
 from tuneops.diagnostics import SourceRef
 from tuneops.errors import Busy, DiskError, InputError, LockDamaged
 from tuneops.store import files
@@ -248,6 +257,20 @@ def test_a_lock_of_elsewhere_counts_until_the_file_says_it_all(tmp_path: Path) -
     assert store.load() == _with()
     assert store.save(store.load()) and store.elsewhere == ()
     assert _store(tmp_path).load() == _with()
+
+
+def _lock_with_pin(generation: str) -> Lock:
+    pin = Pinned(dataset=a_dataset("gs://d/a"), evidence=Evidence(generation=generation))
+    return replace(_with(), pins={"support-bot/seed": {"gs://d/a": pin}})
+
+
+def test_a_pin_that_only_a_branch_moved_moves_nothing_here(tmp_path: Path) -> None:
+    """It is a cause of money: only what people agreed on in the file that is read counts."""
+    here, moved = _lock_with_pin("1"), _lock_with_pin("2")
+    _lay(tmp_path, dump(here))
+    store = _store(tmp_path)
+    store.elsewhere = (Place(shown="origin/main", commit="c" * 40, lock=moved),)
+    assert store.load() == here
 
 
 def test_a_renamed_environment_inherits_lock_and_journal_of_its_latest_old_name(
