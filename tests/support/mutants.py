@@ -30,6 +30,9 @@ ROOT = Path(__file__).parents[2]
 SLOWER, MORE = 8, 60.0
 """A file of tests that takes so many times as long, and so many seconds more, hangs."""
 
+PLAIN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""No test here needs a plugin, and to load them takes longer than most of the tests."""
+
 PROTOCOL = "tests/unit/core/test_creation_protocol.py"
 SIMULATED = ("tests/simulation/test_mutants.py", "tests/simulation/test_every_schedule.py")
 CREATES = (
@@ -51,7 +54,7 @@ MODULES = {
         "tests/unit/store/test_lock_travel.py",
         "tests/properties/test_lock_laws.py",
     ),
-    "http/answers": (*CREATES, "tests/unit/gcs"),
+    "http/answers": ("tests/unit/vertex/test_answers.py", *CREATES, "tests/unit/gcs"),
     "vertex/single_post": (*CREATES, "tests/wire"),
     "vertex/provider": (*CREATES, "tests/unit/vertex"),
 }
@@ -137,7 +140,7 @@ def run(source: Path, path: str, limit: float | None = None) -> bool:
         done = subprocess.run(
             command,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(source), str(ROOT)))},
+            env={**os.environ, **PLAIN, "PYTHONPATH": os.pathsep.join((str(source), str(ROOT)))},
             capture_output=True,
             timeout=limit,
             check=False,

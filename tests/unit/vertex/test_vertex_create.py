@@ -128,7 +128,7 @@ def test_nothing_was_sent(error: Exception, service: Any, ask: Make) -> None:
 def test_an_answer_that_drips_in(service: Any, time: Any, ask: Make) -> None:
     def drip(_: httpx.Request) -> httpx.Response:
         def chunks() -> Iterator[bytes]:
-            while True:
+            for _ in range(1000):
                 time.pauses.append(1.0)
                 yield b" "
 
@@ -199,3 +199,38 @@ def test_after_the_first_byte_no_error_means_not_sent(service: Any, ask: Make) -
     for error in (httpx.ConnectError("x"), httpx.ProxyError("x"), Unavailable("x")):
         with pytest.raises(Unanswered):
             service.says(_starting(False, error)).create_job(ask())
+
+
+def test_an_error_within_the_answer_never_means_not_sent(service: Any, ask: Make) -> None:
+    def breaking(error: Exception) -> Callable[[httpx.Request], httpx.Response]:
+        def chunks() -> Iterator[bytes]:
+            yield b" "
+            raise error
+
+        return lambda _: httpx.Response(200, content=chunks())
+
+    for error in (httpx.ConnectError("x"), Unavailable("x"), NoCredentials("x")):
+        with pytest.raises(Unanswered):
+            service.says(breaking(error)).create_job(ask())
+
+
+def test_a_body_that_is_no_json_is_not_sent(service: Any) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        single_post.post_once(service.open, "/x", {"epochs": float("nan")}, service.time.waiting)
+    assert service.requests == []
+
+
+def test_a_watch_leaves_nobody_behind_who_could_shut_the_next_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expiring, ended = threading.Event(), threading.Event()
+
+    def expire(_: object) -> None:
+        expiring.set()
+        ended.wait(5)
+
+    monkeypatch.setattr(single_post._Watch, "_expire", expire)
+    with single_post._Watch(0) as watch:
+        assert expiring.wait(5)
+        threading.Timer(0.05, ended.set).start()
+    assert ended.is_set() and watch._timer.daemon
