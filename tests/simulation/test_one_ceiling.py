@@ -31,6 +31,7 @@ from tuneops.core.creation import (
     SwapClaim,
 )
 from tuneops.core.desired import DesiredGraph
+from tuneops.core.fingerprint import purse_key
 from tuneops.core.observed import ObservedJob
 from tuneops.core.plan import Plan
 from tuneops.core.protocol import create
@@ -162,6 +163,29 @@ def test_an_unanswered_create_stays_reserved_until_it_can_land_no_more() -> None
     assert not second.tick().made
     lost.sleep(100)
     assert second.tick().made == 1
+
+
+@pytest.mark.parametrize(
+    ("ahead", "stands"),
+    [(-16, False), (-15, True), (0, True), (60, True), (23 * 60, True), (25 * 60, False)],
+)
+def test_a_reservation_of_a_wrong_clock_lapses_too(ahead: int, stands: bool) -> None:
+    world, _, two = pair(MONTH)
+    world.sleep(3600)
+    held = Reservation(
+        key="kother",
+        owner="acme--local",
+        lineage="v1-other",
+        mark="m" * 26,
+        cost=Decimal(5),
+        at=world.at + timedelta(minutes=ahead),
+    )
+    purse = purse_key("acme")
+    record = Claim(
+        key=purse, phase="intent", epoch=1, marks=(), runner="x", at=held.at, reserved=(held,)
+    )
+    world.claims[purse] = record, 1
+    assert two.tick().made == (not stands)
 
 
 # --- the protocol: every schedule with few changes of turn ----------------------------------------

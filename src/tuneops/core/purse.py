@@ -28,7 +28,14 @@ class Purse:
     refusal: Refuses
 
 
+AHEAD = timedelta(days=1)
+"""How far a clock may be ahead and still be believed: what it reserved blocks others until then."""
+
+
 def standing(record: Claim | None, at: datetime, lasts: timedelta) -> tuple[Reservation, ...]:
-    """The reservations that may still become jobs: a create that was sent then can still land."""
+    """The reservations that may still become jobs: a create that was sent then can still land.
+
+    One of a day from now on is nobody's: an emulator was reset, or an answer had no true date.
+    """
     held = record.reserved or () if record is not None else ()
-    return tuple(one for one in held if at - one.at < lasts)
+    return tuple(one for one in held if -AHEAD < at - one.at < lasts)

@@ -14,6 +14,9 @@ from tuneops.errors import ClaimDamaged
 
 VERSION = 1
 
+_PRICELESS = 10**12
+"""US dollars that no job costs; a number below zero would make room for others."""
+
 
 def dump(claim: Claim) -> bytes:
     """The one spelling of a claim: the same claim gives the same bytes."""
@@ -35,6 +38,8 @@ def load(document: object, key: str, shown: str) -> Claim:
     times = (claim.at, claim.not_before, *kept, *(one.at for one in claim.reserved or ()))
     if any(moment is not None and moment.tzinfo is None for moment in times):
         raise damaged(shown, "its time does not say its zone")
+    if not all(0 <= one.cost < _PRICELESS for one in claim.reserved or ()):
+        raise damaged(shown, "it reserves what no job can cost")
     if claim.key != key:
         raise damaged(shown, f"it is the claim of another key, `{claim.key[:80]}`")
     return claim

@@ -4,13 +4,14 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuneops.core.claim import Claim
+from tuneops.core.claim import Claim, Reservation
 from tuneops.errors import ClaimDamaged
 from tuneops.store.claim_files import FileClaims
 from tuneops.store.claim_record import VERSION, dump, load, parse
@@ -100,6 +101,17 @@ def test_a_claim_of_another_key_is_named_and_cut() -> None:
     with pytest.raises(ClaimDamaged) as fault:
         parse(dump(replace(CLAIM, key="k" * 99)), CLAIM.key, "`x`")
     assert f"the claim of another key, `{'k' * 80}`" in fault.value.message
+
+
+@pytest.mark.parametrize("cost", ["-0.01", "1e999999", "NaN"])
+def test_what_no_job_can_cost_is_no_reservation(cost: str) -> None:
+    share = Reservation(
+        key="k1", owner="a--b", lineage="v1-x", mark="m", cost=Decimal("5.10"), at=CLAIM.at
+    )
+    text = dump(replace(CLAIM, reserved=(share,)))
+    assert parse(text, CLAIM.key, "`x`").reserved == (share,)
+    with pytest.raises(ClaimDamaged):
+        parse(text.replace(b"5.10", cost.encode()), CLAIM.key, "`x`")
 
 
 @pytest.mark.parametrize("kind", garbage())
