@@ -113,6 +113,35 @@ def test_a_job_made_by_hand_is_discovered_adopted_and_kept(project: Path) -> Non
     assert tuneops(project, "discover").out == NOTHING
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "${var.x}",
+        "zero\u200bwidth",
+        "\u202egnp",
+        "ya29.token",
+        "AIzaSyABCDEFGHIJKLMN",
+        "null",
+        "  ",
+        "- a: b #c",
+        "line\nbreak",
+        "\U0001f600 Ünï",
+    ],
+    ids=ascii,
+)
+def test_no_name_that_somebody_gave_breaks_the_specs(project: Path, name: str) -> None:
+    stranger = Stranger(project)
+    made = stranger.train(tunedModelDisplayName=name)
+    stranger.later(hours=3)
+    assert tuneops(project, "discover", "--write", "specs/adopted").code == 0
+    assert list(actions(project).values()) == [("adopt", "named")]
+    assert tuneops(project, "apply").code == 0
+    assert list(actions(project).values()) == [("keep", "in-sync")]
+    said = "tunedModelDisplayName" in next((project / "specs" / "adopted").iterdir()).read_text()
+    assert said == (name in ("null", "- a: b #c", "line\nbreak", "\U0001f600 Ünï"))
+    assert stranger.get(made["name"])["tunedModelDisplayName"] == name
+
+
 def test_a_running_job_is_adopted_and_followed(project: Path) -> None:
     stranger = Stranger(project)
     made = stranger.train()

@@ -11,9 +11,11 @@ from decimal import Decimal
 from tuneops.core.fingerprint import decimal_text
 from tuneops.core.match import is_stand_in
 from tuneops.core.observed import DeclaredFields, JobState, ObservedJob
+from tuneops.spec.text import sayable
 
 _WORDS = re.compile(r"[a-z0-9]+")
 _LONGEST = 50
+_NO_TEXT = ("null", "true", "false")
 _FREE = ("# Written by `tuneops discover`: a job made without tuneops, taken over for free.",)
 _LOST = (
     "# Written by `tuneops discover`: a version made without tuneops, taken over for free.",
@@ -35,6 +37,8 @@ def why_not(job: ObservedJob) -> str | None:
         return "its source is not known"
     if not (shown.training_uri or "").startswith("gs://"):
         return "its data is not an object in Cloud Storage"
+    if not all(sayable(uri or "") for uri in (shown.training_uri, shown.validation_uri)):
+        return "no spec can say the name of its data"
     if job.state.terminal and (job.state is not JobState.SUCCEEDED or job.model is None):
         return f"it ended as {job.raw_state or job.state.value} and left no model"
     return None
@@ -44,7 +48,7 @@ def suggest_name(job: ObservedJob, taken: set[str]) -> str:
     """A job name made from the display name, which no other job has."""
     words = _WORDS.findall(job.display_name.lower())
     stem = "-".join(words)[:_LONGEST].strip("-") or "tuned"
-    if not stem[0].isalpha():
+    if not stem[0].isalpha() or stem in _NO_TEXT:
         stem = f"job-{stem}"
     name, number = stem, 2
     while name in taken:
@@ -69,7 +73,8 @@ def spec_text(name: str, job: ObservedJob, *, as_is: bool = False, nonce: bool =
         *([f"  nonce: {_text(job.name.rpartition('/')[2])}"] if nonce else []),
         *_source(shown),
     ]
-    if job.display_name and shown.base_model:
+    # the name is nothing that an adoption compares: one that no spec can say is left out
+    if job.display_name.strip() and shown.base_model and sayable(job.display_name):
         lines.append(f"  tunedModelDisplayName: {_text(job.display_name)}")
     if shown.encryption_key:
         lines.append(f"  encryptionSpec: {{kmsKeyName: {_text(shown.encryption_key)}}}")
@@ -119,4 +124,4 @@ def _method_rows(shown: DeclaredFields) -> Iterator[str]:
 
 
 def _text(value: str) -> str:
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)

@@ -31,6 +31,13 @@ SIGNED = re.compile(r"(?i)\bX-(Goog|Amz)-(Signature|Credential)=|\bGoogleAccessI
 """What only a signed URL holds."""
 
 
+def sayable(value: str) -> bool:
+    """Say whether a value of somebody else's can stand in a spec, quoted, and mean itself."""
+    return not (HIDDEN.search(value) or SECRET.search(value) or SIGNED.search(value)) and (
+        "${" not in value
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SourceText:
     """A file of the project: its path from the project's root, with `/`, and its text."""

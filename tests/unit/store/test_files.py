@@ -147,7 +147,7 @@ def test_a_file_that_may_not_be_read_is_no_fault_of_writing(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", denied)
-    with pytest.raises(Unreadable, match="`.*x` cannot be read: Permission denied") as fault:
+    with pytest.raises(Unreadable, match=r"`.*x` cannot be read: Permission denied") as fault:
         files.read(tmp_path / "x")
     assert fault.value.code == "cannot-read"
 
