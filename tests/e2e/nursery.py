@@ -26,6 +26,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from tuneops.cli import applying, locks, reconciling, session
 from tuneops.cli import main as command_line
 from tuneops.core import protocol
@@ -34,7 +36,7 @@ from tuneops.engine import execute
 from tuneops.store import files, plumbing
 from tuneops.vertex import auth
 
-assert applying and locks and reconciling, "imported before the fork"
+assert applying and locks and reconciling and filelock, "imported before the fork"
 for module in command_line.COMMANDS.values():
     importlib.import_module(f"tuneops.cli.commands.{module}")
 

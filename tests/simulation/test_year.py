@@ -11,4 +11,4 @@ def test_a_year_ends_converged_with_every_purchase_traced_to_a_commit() -> None:
     diary = year.diary
     assert diary.merges > 300 and len(diary.purchases) > 200
     assert min(diary.failures, diary.by_hand, diary.stops, diary.held) > 10
-    assert year.stamped > 2
+    assert year.stamped

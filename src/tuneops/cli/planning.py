@@ -28,7 +28,7 @@ from tuneops.engine.reconcile import survey
 from tuneops.errors import Denied, Stale
 from tuneops.render.costs import total
 from tuneops.render.findings import findings_github
-from tuneops.render.lines import counted
+from tuneops.render.lines import counted, first_few
 from tuneops.render.plan import Header, plan_json, plan_markdown, plan_text
 from tuneops.store.planfile import write_plan
 
@@ -119,9 +119,10 @@ class LockOutdated(Stale):
 def outdated(shown: str, plan: Plan) -> LockOutdated:
     """The fault of a lock that a plan finds something to do about."""
     differing = [c.address for c in plan.changes if c.action is not Action.KEEP]
+    named = ", ".join(first_few(differing, 10))
     return LockOutdated(
         f"`{shown}` does not match the specs",
-        notes=(f"{counted(len(differing), 'job')} differ: {', '.join(differing)}",),
+        notes=(f"{counted(len(differing), 'job')} differ: {named}",),
         help="run `tuneops plan` to see why",
     )
 

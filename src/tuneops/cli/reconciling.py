@@ -29,14 +29,11 @@ from tuneops.engine.reconcile import POLL, Report, Tick, given_up, is_over, tick
 from tuneops.errors import Denied, InputError, TuneopsError
 from tuneops.render.findings import findings_json
 from tuneops.render.inert import inert
-from tuneops.render.lines import Line, counted
+from tuneops.render.lines import Line, counted, first_few
 from tuneops.render.plan import plan_markdown
 from tuneops.store import files
 from tuneops.store.git import Checkout, read_checkout
 from tuneops.store.specs import find_roots
-
-_SHOWN = 5
-"""How many of many things a note names."""
 
 RETRIED = (1, 6)
 """Exit codes of faults that may be over by the next round: network, disk, another run at work."""
@@ -281,12 +278,6 @@ def _refuse_uncommitted(session: Session, checkout: Checkout) -> None:
     if checkout.dirty:
         raise Denied(
             "unattended runs need committed specs, and these are not",
-            notes=(*_first(checkout.differences), "nothing was bought, nothing was changed"),
+            notes=(*first_few(checkout.differences), "nothing was bought, nothing was changed"),
             help="commit what is below `specs/`, or run `tuneops apply` yourself",
         )
-
-
-def _first(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The first few of many."""
-    more = len(words) - _SHOWN
-    return (*words[:_SHOWN], f"and {more} more") if more > 0 else words

@@ -37,6 +37,12 @@ def counted(number: int, thing: str, things: str | None = None) -> str:
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
 
 
+def first_few(words: Sequence[str], most: int = 5) -> tuple[str, ...]:
+    """All of a few words; of many, the first, and how many more there are."""
+    more = len(words) - most
+    return (*words[:most], f"and {more:,} more") if more > 0 else tuple(words)
+
+
 def fenced(title: str, text: str) -> str:
     """A text as a piece of a Markdown page; no text can end its fence."""
     marks = fence(text)
