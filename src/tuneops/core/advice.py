@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from tuneops.core.address import Address
 from tuneops.core.desired import DesiredGraph, DesiredJob
-from tuneops.core.fingerprint import fingerprint, lineage
+from tuneops.core.fingerprint import lineage
 from tuneops.core.lock import Creation
 from tuneops.core.plan import Advice, Plan, Way
 from tuneops.core.recipe import Upstream
+from tuneops.core.stamps import stands_for
 from tuneops.core.view import View, look
 
 Planner = Callable[[View], Plan]
@@ -36,7 +37,7 @@ def _held_back(view: View, plan: Plan) -> Iterator[tuple[DesiredJob, Upstream, C
         if job is None or earlier is None or not isinstance(job.recipe.source, Upstream):
             continue
         began = earlier.recipe.source
-        same = fingerprint(earlier.recipe) == fingerprint(job.recipe)
+        same = stands_for(earlier, job.recipe)
         if not same or not isinstance(began, Upstream) or not earlier.succeeded:
             continue
         parent = _result(view, began.lineage)

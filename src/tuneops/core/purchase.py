@@ -6,10 +6,11 @@ from dataclasses import replace
 from tuneops.core.checkpoints import resolve_checkpoint
 from tuneops.core.desired import DesiredJob
 from tuneops.core.diff import diff_recipes
-from tuneops.core.fingerprint import creation_key, fingerprint
+from tuneops.core.fingerprint import creation_key
 from tuneops.core.lock import Creation
 from tuneops.core.plan import Action, Change, Reason
 from tuneops.core.recipe import BaseModel, Best, Upstream
+from tuneops.core.stamps import stands_for
 from tuneops.core.view import View, parent_result, stranger
 
 
@@ -93,6 +94,6 @@ def why_new(view: View, job: DesiredJob) -> tuple[Reason, Creation | None]:
     earlier = locked.result or (locked.history[0][1] if locked.history else None)
     if earlier is None:
         return Reason.FIRST_RUN, None
-    if fingerprint(earlier.recipe) == fingerprint(job.recipe):
+    if stands_for(earlier, job.recipe):
         return Reason.PARENT_CHANGED, earlier
     return Reason.INPUTS_CHANGED, earlier

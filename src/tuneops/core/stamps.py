@@ -21,7 +21,7 @@ from tuneops.core.address import Address
 from tuneops.core.checkpoints import resolve_checkpoint
 from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.entry import marked
-from tuneops.core.fingerprint import FORMS, lineage, version_of
+from tuneops.core.fingerprint import FORMS, fingerprint, lineage, version_of
 from tuneops.core.ledger import learn, survivor, updated
 from tuneops.core.lock import Creation, Lock
 from tuneops.core.match import shows
@@ -68,6 +68,16 @@ def stamped(graph: DesiredGraph, lock: Lock, jobs: Jobs) -> DesiredGraph:
         if not more:
             return after
         barred |= more
+
+
+def stands_for(creation: Creation, recipe: Recipe) -> bool:
+    """Say whether a creation is what a recipe says, but for its parent's training."""
+    if fingerprint(creation.recipe) == fingerprint(recipe):
+        return True
+    source, began = recipe.source, creation.recipe.source
+    if isinstance(source, Upstream) and isinstance(began, Upstream):
+        recipe = replace(recipe, source=replace(source, lineage=began.lineage))
+    return lineage(recipe) in (creation.stamps or ())
 
 
 def _colliding(graph: DesiredGraph) -> Iterator[str]:

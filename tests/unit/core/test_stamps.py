@@ -24,6 +24,7 @@ from tests.support.builders import (
     some_checkpoints,
 )
 from tuneops.core import fingerprint
+from tuneops.core.advice import advise
 from tuneops.core.desired import Adoption, DesiredGraph, DesiredJob
 from tuneops.core.fingerprint import creation_key, lineage, version_of
 from tuneops.core.lock import Cause, Lock
@@ -233,6 +234,22 @@ def test_what_is_bought_below_goes_on_from_what_is_there() -> None:
     made = _job(step.job, 2, 1)
     later = _world(after, *jobs, made)
     assert _reasons(make_plan(later)) == ["adopt found"] * 2, "it is found without a lock too"
+
+
+def test_a_parent_that_changes_later_is_the_only_reason_and_may_be_accepted() -> None:
+    before, said = a_graph(*LEFT_CHAIN), a_graph(LEFT_CHAIN[0], *SAID_CHAIN[1:])
+    jobs = _jobs(before)
+    lock = _world(said, *jobs, lock=_learned(before, *jobs)).ledger
+    seed = replace(LEFT_CHAIN[0], hyper_parameters=HyperParameters(epoch_count=5))
+    view = _world(a_graph(seed, *SAID_CHAIN[1:]), *jobs, lock=lock)
+    plan = make_plan(view)
+    assert _reasons(plan)[1:] == ["continue parent-changed"] * 2
+    assert [(one.address, one.target, one.buys) for one in advise(view, plan, make_plan)] == [
+        ("support-bot/week", model_name(1), ("support-bot/seed",))
+    ]
+    other = replace(SAID_CHAIN[1], hyper_parameters=replace(SAID, epoch_count=4))
+    plan = make_plan(_world(a_graph(seed, other, SAID_CHAIN[2]), *jobs, lock=lock))
+    assert _reasons(plan)[1:] == ["continue inputs-changed", "continue parent-changed"]
 
 
 def test_an_approval_holds_though_a_value_turns_out_to_be_the_one() -> None:
