@@ -146,6 +146,9 @@ def test_a_running_job_is_adopted_and_followed(project: Path) -> None:
     stranger = Stranger(project)
     made = stranger.train()
     spec = project / "specs" / "faq.yaml"
+    assert tuneops(project, "adopt", "null", made["name"], "--write", str(spec)).code == 0
+    assert actions(project) == {"null": ("adopt", "named")}
+    spec.unlink()
     assert tuneops(project, "adopt", "faq", made["name"], "--write", str(spec)).code == 0
     assert actions(project) == {"faq": ("adopt", "named")}
     assert tuneops(project, "apply", "--wait").code == 0

@@ -16,6 +16,7 @@ from tuneops.spec.text import sayable
 _WORDS = re.compile(r"[a-z0-9]+")
 _LONGEST = 50
 _NO_TEXT = ("null", "true", "false")
+"""What YAML reads as something else than a name."""
 _FREE = ("# Written by `tuneops discover`: a job made without tuneops, taken over for free.",)
 _LOST = (
     "# Written by `tuneops discover`: a version made without tuneops, taken over for free.",
@@ -48,7 +49,7 @@ def suggest_name(job: ObservedJob, taken: set[str]) -> str:
     """A job name made from the display name, which no other job has."""
     words = _WORDS.findall(job.display_name.lower())
     stem = "-".join(words)[:_LONGEST].strip("-") or "tuned"
-    if not stem[0].isalpha() or stem in _NO_TEXT:
+    if not stem[0].isalpha():
         stem = f"job-{stem}"
     name, number = stem, 2
     while name in taken:
@@ -66,7 +67,7 @@ def spec_text(name: str, job: ObservedJob, *, as_is: bool = False, nonce: bool =
         *(_LOST if is_stand_in(job) else _FREE),
         "apiVersion: tuneops.dev/v1",
         "kind: TuningJob",
-        f"metadata: {{name: {name}}}",
+        f"metadata: {{name: {_text(name) if name in _NO_TEXT else name}}}",
         "spec:",
         f"  adopt: {_text(job.name)}",
         *(["  asIs: true"] if as_is else []),
