@@ -424,6 +424,15 @@ def test_a_job_of_another_owner_or_without_labels_is_not_found() -> None:
     assert isinstance(outcome, Made)
 
 
+def test_another_job_of_ours_is_not_found_for_this_one() -> None:
+    mine = _mine(mark=a_mark(77))
+    assert mine.ownership is not None
+    for changes in ({"lineage": "v1-other"}, {"attempt": 2}):
+        other = replace(mine, ownership=replace(mine.ownership, **changes))
+        _, outcome = _drive(ListJobs=(NOON, (other,)))
+        assert isinstance(outcome, Made)
+
+
 # --- the purse -----------------------------------------------------------------------------------
 
 
