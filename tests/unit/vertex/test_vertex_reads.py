@@ -47,10 +47,11 @@ def test_an_empty_answer_is_a_complete_list(service: Any, ok: Make) -> None:
 
 def test_one_job_on_two_pages_is_one_job_at_its_newest(service: Any, ok: Make, job: Make) -> None:
     new = job(1, state="JOB_STATE_RUNNING", updateTime="2026-11-20T09:05:00Z")
-    found = service.says(
-        ok({"tuningJobs": [new], "nextPageToken": "a"}), ok({"tuningJobs": [job(1)]})
-    ).list_jobs()
-    assert [item.state for item in found.jobs] == [JobState.RUNNING]
+    for pages in ((new, job(1)), (job(1), new), (job(1), job(1, state=new["state"]))):
+        found = service.says(
+            ok({"tuningJobs": [pages[0]], "nextPageToken": "a"}), ok({"tuningJobs": [pages[1]]})
+        ).list_jobs()
+        assert [item.state for item in found.jobs] == [JobState.RUNNING]
 
 
 def test_jobs_of_other_places_are_left_out(service: Any, ok: Make, job: Make) -> None:
@@ -263,8 +264,18 @@ def test_absent_only_if_google_says_so(service: Any, no: Make) -> None:
 )
 def test_no_request_for_what_is_no_job_here(name: str, service: Any) -> None:
     for method in (service.provider.get_job, service.provider.cancel_job):
-        with pytest.raises(Rejected):
+        with pytest.raises(Rejected) as caught:
             method(name)
+        assert (caught.value.status, caught.value.reason) == (0, "NOT_SENT")
+    assert service.requests == []
+
+
+@pytest.mark.parametrize("name", ["", MODEL.replace("us-central1", "us-east1")])
+def test_no_request_for_what_is_no_model_here(name: str, service: Any) -> None:
+    calls = (service.provider.list_versions, service.provider.list_checkpoints)
+    for method, version in zip(calls, ("", "@2"), strict=True):
+        with pytest.raises(Rejected):
+            method(f"{name}{version}")
     assert service.requests == []
 
 
