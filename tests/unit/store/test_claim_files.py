@@ -103,7 +103,7 @@ def test_a_claim_of_another_key_is_named_and_cut() -> None:
     assert f"the claim of another key, `{'k' * 80}`" in fault.value.message
 
 
-@pytest.mark.parametrize("cost", ["-0.01", "1e999999", "NaN"])
+@pytest.mark.parametrize("cost", ["-0.01", "1000000000000", "1e999999", "NaN"])
 def test_what_no_job_can_cost_is_no_reservation(cost: str) -> None:
     share = Reservation(
         key="k1", owner="a--b", lineage="v1-x", mark="m", cost=Decimal("5.10"), at=CLAIM.at
@@ -112,6 +112,8 @@ def test_what_no_job_can_cost_is_no_reservation(cost: str) -> None:
     assert parse(text, CLAIM.key, "`x`").reserved == (share,)
     with pytest.raises(ClaimDamaged):
         parse(text.replace(b"5.10", cost.encode()), CLAIM.key, "`x`")
+    for fine in (b"0.00", b"999999999999.99"):
+        assert parse(text.replace(b"5.10", fine), CLAIM.key, "`x`").reserved != (share,)
 
 
 @pytest.mark.parametrize("kind", garbage())
