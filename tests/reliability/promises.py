@@ -93,7 +93,7 @@ PROMISES: tuple[Promise, ...] = (
             "test_engine::test_a_job_that_has_ended_or_changed_hands_since_the_plan_is_left_alone",
             "job-of-somebody-else.txt",
             "stray-with-other-settings.txt",
-            "test_job_faults::test_a_lock_that_was_edited_to_another_job_is_said",
+            "test_job_faults::test_a_lock_that_was_edited_to_another_job_is_said_and_mended",
             "test_forks::test_a_fork_stops_nothing_whatever_it_changes",
             "test_forks::test_a_namesake_with_other_specs_leaves_the_jobs_alone_and_says_it",
             PEOPLE,
