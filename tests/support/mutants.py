@@ -202,10 +202,11 @@ def main(words: list[str]) -> int:
             "survivors": sorted(alive),
         }
         print(f"{killed} of {len(tasks)} killed  {module}", flush=True)
+        earlier = {one.name: one.counts for one in figures.left()}.get("mutants", {})
+        counts = dict(sorted({**earlier, **counted(scores)}.items()))
+        figures.leave("mutants", "make mutants", counts)
     if chosen.json:
         chosen.json.write_text(json.dumps(scores, indent=2) + "\n")
-    earlier = {one.name: one.counts for one in figures.left()}.get("mutants", {})
-    figures.leave("mutants", "make mutants", dict(sorted({**earlier, **counted(scores)}.items())))
     return 0
 
 
