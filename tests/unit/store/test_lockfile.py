@@ -70,6 +70,10 @@ DAMAGE = {
     "theirs": (GOOD + b">>>>>>> main\n", "lock-conflict"),
     "between": (GOOD + b"=======\n" + GOOD, "lock-conflict"),
     "base": (GOOD + b"||||||| base\n", "lock-conflict"),
+    "all four marks": (
+        b"<<<<<<< HEAD\n" + GOOD + b"||||||| base\n=======\n" + GOOD + b">>>>>>> main\n",
+        "lock-conflict",
+    ),
     "a key twice": (b'{"version": 1, ' + GOOD.lstrip()[1:], "lock-damaged"),
     "a key twice inside": (GOOD.replace(b'"attempt": 1,', b'"attempt": 1, "attempt": 2,', 1),) * 1
     + ("lock-damaged",),
