@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import stat
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from tuneops.cli import main, project
 from tuneops.cli.options import Options
 from tuneops.cli.project import open_project
 from tuneops.datasets.digest import Digest
+from tuneops.engine.ports import StoredObject
+from tuneops.gcs.objects import GcsObjects
 
 CHAT = {
     "messages": [
@@ -201,6 +204,32 @@ def test_an_object_in_a_bucket_is_looked_into_where_it_lies(chain: Path) -> None
     assert gone.code == 65 and "`gs://tuneops-local/gone.jsonl` does not exist" in gone.err
     made = tuneops(chain, "data", "convert", uri, "--kind", "supervised", "--out", "two.jsonl")
     assert made.code == 0 and len((chain / "two.jsonl").read_text().splitlines()) == 12
+
+
+def test_objects_are_read_several_at_once_and_told_in_order(
+    chain: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tuneops(chain, "apply", "--wait").code == 0
+    digests = [
+        hashlib.sha256((chain / f"specs/{name}.jsonl").read_bytes()).hexdigest()
+        for name in ("one", "two")
+    ]
+    uris = [f"gs://tuneops-local/tuneops/{digest}.jsonl" for digest in digests]
+    together = threading.Barrier(2, timeout=30)
+    read = GcsObjects.read
+
+    def met(self: GcsObjects, stored: StoredObject) -> Any:
+        together.wait()
+        return read(self, stored)
+
+    monkeypatch.setattr(GcsObjects, "read", met)
+    names = (uris[0], "specs/one.jsonl", "gs://tuneops-local/gone.jsonl", uris[1])
+    monkeypatch.chdir(chain)
+    code = main.run(["data", "check", *names, "--kind", "supervised", "-f", "json"])
+    told = json.loads(capsys.readouterr().out)
+    assert code == 65
+    assert [one["file"] for one in told["files"]] == [uris[0], "specs/one.jsonl", uris[1]]
+    assert [one["code"] for one in told["diagnostics"]] == ["dataset-missing"]
 
 
 def test_validate_reads_objects_where_it_is_asked_to(chain: Path) -> None:

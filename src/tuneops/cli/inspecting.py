@@ -2,9 +2,11 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tuneops.cli.checking import OBJECTS_AT_ONCE
 from tuneops.cli.options import Options
 from tuneops.cli.project import Project, open_project
 from tuneops.core.recipe import Method
@@ -37,6 +39,9 @@ _NO_PIPE = "what comes through a pipe cannot be read twice: write it to a file f
 _NO_ADDRESS = "download it, or copy it into a bucket, and name that"
 
 
+_Read = tuple[Method, Checked] | InputError | ProviderError | NoCredentials
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
     """How to check datasets; with `media`, the objects that examples name are looked for."""
@@ -54,17 +59,15 @@ def check_files(chosen: Options, files: Sequence[str], wishes: Wishes) -> int:
     findings: list[Diagnostic] = []
     fault: TuneopsError | None = None
     named = [*files, *([validation] if validation else [])]
-    for name in dict.fromkeys(named):
-        try:
-            method = _method(chosen, name, wishes.kind)
-            checked = judge(_scanned(chosen, name, Scan(method=method, limits=limits)), name)
-        except InputError as bad:
-            findings += bad.findings
+    for name, given in _each(chosen, tuple(dict.fromkeys(named)), limits, wishes.kind):
+        if isinstance(given, InputError):
+            findings += given.findings
             continue
-        except (ProviderError, NoCredentials) as trouble:
-            fault = trouble
-            findings.append(trouble.as_diagnostic())
+        if isinstance(given, TuneopsError):
+            fault = given
+            findings.append(given.as_diagnostic())
             continue
+        method, checked = given
         every.append((name, method, checked))
         findings += checked.findings
     held = next((found for name, _, found in every if name == validation), None)
@@ -225,6 +228,30 @@ def _limits(chosen: Options, model: str | None) -> Limits:
         help_ = meant(model, known.models, "its models")
         raise InputError((Diagnostic(code="unknown-model", message=message, help=help_),))
     return limits_of(row)
+
+
+def _each(
+    chosen: Options, names: Sequence[str], limits: Limits, kind: str | None
+) -> list[tuple[str, _Read]]:
+    """What each file or object gave, in their order; files one by one, and objects several at once.
+
+    The files come first: a large one is read by a process beside this one, made while there are no
+    threads yet.
+    """
+
+    def read(name: str) -> _Read:
+        try:
+            method = _method(chosen, name, kind)
+            return method, judge(_scanned(chosen, name, Scan(method=method, limits=limits)), name)
+        except (InputError, ProviderError, NoCredentials) as fault:
+            return fault
+
+    objects = [name for name in names if name.startswith(_BUCKET)]
+    given = {name: read(name) for name in names if name not in objects}
+    if objects:
+        with ThreadPoolExecutor(OBJECTS_AT_ONCE) as pool:
+            given |= zip(objects, pool.map(read, objects), strict=True)
+    return [(name, given[name]) for name in names]
 
 
 def _method(chosen: Options, name: str, kind: str | None) -> Method:
