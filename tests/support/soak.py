@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import hunts
+from tests.support.figures import leave
 from tests.support.swarm import play
 
 CHUNK = 100
@@ -77,6 +78,24 @@ class Tally:
             "points": len({place for _, place in self.met}),
             "pointsTimesKinds": len(self.met),
         }
+
+    def leave(self, start: int) -> None:
+        """Write down the numbers for the document, if it is a run for it."""
+        kinds: Counter[str] = Counter()
+        for (kind, _), count in self.met.items():
+            kinds[kind] += count
+        counts = {
+            "seeds": self.seeds,
+            "seeds that failed": len(self.failures),
+            "runs": self.runs,
+            "jobs": self.jobs,
+            "virtual years": round(self.hours / 8766, 1),
+            "faults that struck": self.faults,
+            "kinds of fault, times the points of a run where they struck": len(self.met),
+            **{f"faults: {kind}": count for kind, count in sorted(kinds.items())},
+        }
+        begin = f" START={start}" if start else ""
+        leave("random worlds", f"make soak SEEDS={self.seeds}{begin}", counts)
 
 
 def one(seed: int) -> Tally:
@@ -154,6 +173,7 @@ def main(words: list[str]) -> int:
     for seed, failure in tally.failures:
         print(f"seed {seed} fails: {failure}")
     keep(tally.failures)
+    tally.leave(chosen.start)
     figures = {"start": chosen.start, **tally.figures()}
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
