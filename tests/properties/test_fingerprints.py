@@ -17,7 +17,14 @@ from tests.support.profiles import effort
 from tests.support.strategies import IMMATERIAL, MATERIAL, declarations, recipes
 from tuneops.core.desired import Declaration, desire
 from tuneops.core.diff import diff_recipes, fields
-from tuneops.core.fingerprint import creation_key, decimal_text, fingerprint, lineage
+from tuneops.core.fingerprint import (
+    creation_key,
+    decimal_text,
+    fingerprint,
+    lineage,
+    purse_key,
+    version_of,
+)
 from tuneops.core.recipe import BaseModel, HyperParameters, Method, Pretuned, Recipe, Upstream
 
 VECTORS = Path(__file__).parent.parent / "golden" / "vectors.json"
@@ -168,6 +175,15 @@ def test_every_part_of_a_creation_key_counts(
     for name in names:
         assert creation_key(**{**values, name: values[name] + "x"}) != key
     assert creation_key(**{**values, "attempt": attempt + 1}) != key
+
+
+def test_the_record_of_a_workspace_is_found_by_every_later_version() -> None:
+    """Runs of another tuneops reserve in the same record: this name never changes."""
+    assert purse_key("acme") == "p6s6k6lzm2yj2smicpogdljdfip"
+
+
+def test_a_lineage_that_says_no_version_is_of_the_first() -> None:
+    assert [version_of(text) for text in ("", "v-a", "v0-a", "v1-a", "v12-a")] == [1, 1, 1, 1, 12]
 
 
 def test_parts_of_a_creation_key_do_not_run_into_each_other() -> None:
