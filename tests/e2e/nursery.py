@@ -36,6 +36,7 @@ from tuneops.engine import execute
 from tuneops.store import files, plumbing
 from tuneops.vertex import auth
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who was started by `&` ignores it
 assert applying and locks and reconciling and filelock, "imported before the fork"
 for module in command_line.COMMANDS.values():
     importlib.import_module(f"tuneops.cli.commands.{module}")

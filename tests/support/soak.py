@@ -166,7 +166,8 @@ def main(words: list[str]) -> int:
     parser.add_argument("--start", type=int, default=int(os.environ.get("START", "0")))
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args(words)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # one that was started by `&` ignores SIGINT
+        signal.signal(number, signal.default_int_handler)
     teller = Teller(chosen.seeds)
     tally = soak(chosen.start, chosen.seeds, teller.tell)
     teller.end(tally)
