@@ -29,6 +29,9 @@ BLOCK = 4 << 20
 AHEAD = 4
 """Requests at once for one object; so many blocks are in memory at most, and the one in use."""
 
+TICK = 0.2
+"""Seconds between two looks, while waiting to ask again, at whether the reader still reads."""
+
 _CALL = httpx.Timeout(20.0, connect=10.0)
 _PASSING = frozenset({401, 408, 429})
 _SPAN = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
@@ -117,14 +120,20 @@ class Blocks(Iterator[bytes]):
             failures = 1 if len(block) > before else failures + 1
             pause = self._waiting.pause(failures, asked)
             late = self._waiting.monotonic() + pause - since > PATIENCE
-            if self._given_up.is_set():
-                raise _Given
             if failures == TRIES or late:
                 uri = self._stored.dataset.uri
                 raise Unavailable(
                     f"{uri} could not be read: {trouble}", notes=(f"tried {failures} times",)
                 )
-            self._waiting.sleep(pause)
+            self._sleep(pause)
+
+    def _sleep(self, pause: float) -> None:
+        """Wait so many seconds, or until the reader wants no more: no command ends later for it."""
+        while pause > 0 and not self._given_up.is_set():
+            self._waiting.sleep(min(pause, TICK))
+            pause -= TICK
+        if self._given_up.is_set():
+            raise _Given
 
     def _receive(self, start: int, end: int, block: bytearray) -> tuple[str, float | None]:
         """Add to the block what one request gives; say what went wrong, and the wait asked for."""

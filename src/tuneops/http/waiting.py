@@ -18,10 +18,13 @@ PATIENCE = 90.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """Time and chance, as things that are handed in: a test brings its own."""
+    """Time and chance, as things that are handed in: a test brings its own.
+
+    Chance is the system's: a program that has us as a library keeps its own seeded sequence.
+    """
 
     sleep: Callable[[float], None] = time.sleep
-    random: Callable[[], float] = random.random
+    random: Callable[[], float] = random.SystemRandom().random
     monotonic: Callable[[], float] = time.monotonic
 
     def pause(self, failures: int, asked: float | None) -> float:

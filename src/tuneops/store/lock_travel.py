@@ -27,6 +27,8 @@ REFUSALS = 2
 
 Pause = Callable[[float], None]
 
+_CHANCE = random.SystemRandom()
+
 
 class NotPushed(TuneopsError):
     """The run is over, and its lock is in the work tree only."""
@@ -69,7 +71,7 @@ class LockTravel:
         refs: LockRefs,
         *,
         sleep: Pause = time.sleep,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = _CHANCE.random,
     ) -> None:
         self.branch = target.lock_branch or BRANCH
         self._target = target

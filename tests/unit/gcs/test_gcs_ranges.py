@@ -1,7 +1,9 @@
 """Objects by ranges: in order, whole or not at all, and never held as a whole."""
 
+import random
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -13,7 +15,7 @@ from tuneops.engine.ports import StoredObject
 from tuneops.errors import NotFound, ProviderError, Rejected, Unavailable
 from tuneops.gcs import ranges
 from tuneops.gcs.objects import GcsObjects
-from tuneops.http.waiting import Waiting
+from tuneops.http.waiting import FIRST_PAUSE, Waiting
 
 CONTENT = bytes(range(256)) * 4
 BLOCK = 100
@@ -170,3 +172,34 @@ def test_who_stops_early_leaves_no_thread_and_asks_no_more(read: Read, store: St
             assert not thread.is_alive()
     assert len(store.asked) <= 1 + ranges.AHEAD
     assert list(blocks) == []
+
+
+def test_who_stops_early_waits_for_no_second_try(store: Store) -> None:
+    """A long pause ends with the reader: else a stopped command would go on for its time."""
+    store.faults[0] = "503"
+    waits = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        waits.set()
+        time.sleep(seconds)
+
+    waiting = Waiting(sleep=sleep, random=lambda: 40.0)
+    client = httpx.Client(
+        base_url="https://storage.googleapis.com",
+        trust_env=False,
+        transport=httpx.MockTransport(store),
+    )
+    with client:
+        blocks = GcsObjects(client, waiting=waiting).read(stored())
+        assert waits.wait(timeout=10)
+        blocks.close()
+        for thread in threading.enumerate():
+            if thread.name.startswith("range"):
+                thread.join(timeout=10)
+                assert not thread.is_alive()
+
+
+def test_the_pauses_leave_a_programs_own_chance_alone() -> None:
+    before = random.getstate()
+    assert Waiting().pause(1, None) <= FIRST_PAUSE
+    assert random.getstate() == before
