@@ -66,7 +66,7 @@ def apply(chosen: Options, wishes: Wishes) -> int:
         refuse_unread(session.graph.target, session.reading)
         refuse_unguarded(session, allow_weaker=wishes.allow_weaker_guard)
         refuse_empty(session, allow_empty=wishes.allow_empty)
-        refuse_bad_data(session)
+        refuse_bad_data(project, session.graph, session.seen, session.objects)
         view = survey(session.graph, session.world, session.settle)
         plan = make_plan(view)
         approval = _approved(saved, plan, session) if saved else None

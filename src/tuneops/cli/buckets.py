@@ -8,9 +8,9 @@ from collections.abc import Container, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 
-from tuneops.cli.session import Session
+from tuneops.cli.project import Project
 from tuneops.core.address import Address
-from tuneops.core.desired import DesiredJob, Pinned
+from tuneops.core.desired import DesiredGraph, DesiredJob, Pinned
 from tuneops.core.drift import DriftKind
 from tuneops.core.plan import Plan
 from tuneops.core.recipe import Method
@@ -27,27 +27,27 @@ SMALL = 8 << 20
 """Objects of at most so many bytes are read by a plan; larger ones when asked for."""
 
 
-def explained(plan: Plan, session: Session) -> Plan:
+def explained(plan: Plan, graph: DesiredGraph, objects: ObjectStore) -> Plan:
     """A plan whose drift says what became of the examples, where that is quickly told."""
     drift = []
     for one in plan.drift:
-        job = session.graph.find_text(one.address)
+        job = graph.find_text(one.address)
         if one.kind is DriftKind.DATASET_CHANGED and job is not None:
             for pinned in (job.training, job.validation):
                 if pinned is not None and one.expected.startswith(f"{pinned.dataset.uri} "):
-                    one = replace(one, detail=_now(session, job, pinned))
+                    one = replace(one, detail=_now(objects, job, pinned))
         drift.append(one)
     return replace(plan, drift=tuple(drift))
 
 
-def _now(session: Session, job: DesiredJob, pinned: Pinned) -> str:
+def _now(objects: ObjectStore, job: DesiredJob, pinned: Pinned) -> str:
     try:
-        there = session.world.hands.objects.describe(pinned.dataset.uri)
+        there = objects.describe(pinned.dataset.uri)
     except ProviderError:
         return ""
     if there is None or same_content(there, pinned):
         return ""
-    return became(session.world.hands.objects, pinned, there, job.recipe.method, most=SMALL)
+    return became(objects, pinned, there, job.recipe.method, most=SMALL)
 
 
 def became(
@@ -110,15 +110,16 @@ def _blocks(reader: ObjectStore, stored: StoredObject) -> Generator[bytes, None,
             close()
 
 
-def check_small(session: Session, addresses: Container[Address]) -> Iterator[Diagnostic]:
+def check_small(
+    project: Project, graph: DesiredGraph, objects: ObjectStore, addresses: Container[Address]
+) -> Iterator[Diagnostic]:
     """The findings of small training objects in buckets, each looked into once a method.
 
     What cannot be read is not judged here: the check before the create says what is wrong.
     """
-    project = session.project
     models = {use.address: use.base_model for use in project.resolution.data}
     seen = set[tuple[str, Method]]()
-    for job in session.graph.jobs:
+    for job in graph.jobs:
         pinned, method = job.training, job.recipe.method
         uri = pinned.dataset.uri
         small = pinned.file is None and pinned.dataset.size <= SMALL
@@ -128,10 +129,10 @@ def check_small(session: Session, addresses: Container[Address]) -> Iterator[Dia
         model = models.get(job.address)
         row = project.resolution.models.find(model) if model else None
         try:
-            there = session.world.hands.objects.describe(uri)
+            there = objects.describe(uri)
             if there is None or not same_content(there, pinned):
                 continue
-            with closing(_blocks(session.world.hands.objects, there)) as blocks:
+            with closing(_blocks(objects, there)) as blocks:
                 found = check(blocks, path=uri, method=method, limits=limits_of(row))
         except ProviderError:
             continue

@@ -18,7 +18,8 @@ from tuneops.diagnostics import Diagnostic, has_errors, sort_key
 from tuneops.errors import InputError
 
 if TYPE_CHECKING:
-    from tuneops.cli.session import Session
+    from tuneops.core.lock import Lock
+    from tuneops.engine.ports import ObjectStore
     from tuneops.gcs.objects import GcsObjects
 
 OBJECTS_AT_ONCE = 4
@@ -143,18 +144,22 @@ class _Checks:
         return self.checked[key]
 
 
-def refuse_bad_data(session: "Session") -> None:
+def refuse_bad_data(
+    project: Project, graph: DesiredGraph, lock: "Lock", objects: "ObjectStore | None" = None
+) -> None:
     """Refuse to go on while data of a job that was never asked for has errors.
 
-    Data that a job has read already is not looked into again. InputError, before any create.
+    Small `objects` are looked into as well, where there is a store of them. Data that a job has
+    read already is not looked into again. InputError, before any create.
     """
-    asked = {creation.lineage for _, _, creation in session.world.locks.load().creations()}
-    new = {job.address for job in session.graph.jobs if job.lineage not in asked}
-    findings = tuple(check_data(session.project, new)[1])
-    if any(job.address in new and job.training.file is None for job in session.graph.jobs):
-        from tuneops.cli.buckets import check_small
+    asked = {creation.lineage for _, _, creation in lock.creations()}
+    new = {job.address for job in graph.jobs if job.lineage not in asked}
+    findings = tuple(check_data(project, new)[1])
+    far = any(job.address in new and job.training.file is None for job in graph.jobs)
+    if objects is not None and far:
+        from tuneops.cli.buckets import check_small  # compares examples: not for local data
 
-        findings += tuple(check_small(session, new))
+        findings += tuple(check_small(project, graph, objects, new))
     if has_errors(findings):
         raise InputError(findings)
 

@@ -5,17 +5,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from tuneops.cli.checking import check_data
+from tuneops.cli.checking import refuse_bad_data
 from tuneops.cli.costing import limited
 from tuneops.cli.locks import read_lock, refuse_renamed, rehearsed
 from tuneops.cli.project import Project
-from tuneops.core.desired import Declaration, DesiredGraph, ModelRef
+from tuneops.core.desired import Declaration, ModelRef
 from tuneops.core.lock import Lock
 from tuneops.core.view import View
-from tuneops.diagnostics import has_errors
 from tuneops.engine.pins import pin
 from tuneops.engine.recorded import RecordedWorld
-from tuneops.errors import InputError
 from tuneops.render.lines import counted
 from tuneops.render.plan import Header
 from tuneops.store.lockfile import lock_path
@@ -43,7 +41,7 @@ def look_at_lock(project: Project, max_cost: Decimal | None) -> tuple[View, Head
         service=world,
         registry=world,
     )
-    _refuse_bad_data(project, graph, lock)
+    refuse_bad_data(project, graph, lock)
     target = declaration.target
     state = counted(len(lock.jobs), "job") if path.exists() else "not there yet"
     return world.look(graph), Header(
@@ -69,11 +67,3 @@ def _now(lock: Lock) -> datetime:
     """The time, by this machine: nobody else is asked. Virtual times may be ahead of it."""
     times = [one.ended or one.created for _, _, one in lock.creations()]
     return max([datetime.now(UTC), *(time for time in times if time is not None)])
-
-
-def _refuse_bad_data(project: Project, graph: DesiredGraph, lock: Lock) -> None:
-    asked = {creation.lineage for _, _, creation in lock.creations()}
-    new = {job.address for job in graph.jobs if job.lineage not in asked}
-    findings = tuple(check_data(project, new)[1])
-    if has_errors(findings):
-        raise InputError(findings)

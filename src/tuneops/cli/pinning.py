@@ -30,7 +30,7 @@ def pin(chosen: Options, addresses: Sequence[str], *, dry_run: bool) -> int:
             session.graph,
             lock,
             wanted,
-            objects=session.world.hands.objects,
+            objects=session.objects,
             registry=session.world.registry,
         )
         moved = with_pins(lock, {(move.address, move.name): move.after for move in moves})
@@ -85,7 +85,7 @@ def _became(session: Session, moves: Sequence[Move]) -> Iterator[tuple[Move, str
         job = session.graph.find_text(move.address)
         if isinstance(move.before, Pinned) and isinstance(move.after, Pinned) and job is not None:
             there = StoredObject(dataset=move.after.dataset, evidence=move.after.evidence)
-            yield move, became(session.world.hands.objects, move.before, there, job.recipe.method)
+            yield move, became(session.objects, move.before, there, job.recipe.method)
 
 
 def _move_lines(move: Move, detail: str) -> Iterator[Line]:

@@ -55,7 +55,7 @@ def plan(
             view, header = look_at_lock(project, max_cost)
         else:
             session = stack.enter_context(connect(project, lambda _: None, max_cost=max_cost))
-            refuse_bad_data(session)
+            refuse_bad_data(project, session.graph, session.seen, session.objects)
             view, header = survey(session.graph, session.world, session.settle), session.header
         header = replace(header, supposed=supposed)
         made = make_plan(view)
@@ -63,7 +63,7 @@ def plan(
         if made.drift and session is not None:
             from tuneops.cli.buckets import explained
 
-            made = explained(made, session)
+            made = explained(made, view.graph, session.objects)
         made = with_unpinned(made, project, view.graph)
         bill = appraise(made, view, knowledge(project, made, view))
         if not allow_empty and (why := emptied(view.graph, view.before)) is not None:

@@ -189,7 +189,7 @@ def _pass(part: Part, wishes: Wishes, waited: timedelta) -> None:
         refuse_unread(session.graph.target, session.reading)
         refuse_unguarded(session, allow_weaker=wishes.allow_weaker_guard)
         refuse_empty(session, allow_empty=wishes.allow_empty)
-        refuse_bad_data(session)
+        refuse_bad_data(project, session.graph, session.seen, session.objects)
         allowed = may_cancel(session, checkout, part.chosen.console)
         limits = terms(session, checkout, approval=None, may_cancel=allowed)
         limits = replace(limits, only_free=wishes.only_free)

@@ -24,7 +24,7 @@ from tuneops.core.plan import Approval
 from tuneops.emulator.application import Emulator
 from tuneops.engine.execute import Hands
 from tuneops.engine.pins import pin
-from tuneops.engine.ports import ModelList
+from tuneops.engine.ports import ModelList, ObjectStore
 from tuneops.engine.reconcile import Terms, World
 from tuneops.engine.telling import Event
 from tuneops.errors import Busy, DiskError
@@ -83,6 +83,11 @@ class Session:
     def unpushed(self) -> bool:
         """Say whether the lock is not where the environment wants it."""
         return any(one.failed for one in self.carried[-1:])
+
+    @property
+    def objects(self) -> ObjectStore:
+        """Where the datasets are that lie in buckets."""
+        return self.world.hands.objects
 
     @property
     def emulated(self) -> bool:
