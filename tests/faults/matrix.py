@@ -191,6 +191,9 @@ MATRIX: dict[int, Fault] = {
         "a job without the labels that it was given",
         "0",
         "test_job_faults::test_46_a_job_that_lost_its_labels_is_still_ours_by_its_name",
+        "test_job_faults::test_46_a_job_that_lost_labels_and_answer_is_found_by_its_description",
+        "test_job_faults::test_46_an_answer_that_is_lost_with_the_labels_is_found_at_once",
+        SEEDS,
     ),
     47: row(
         "a job of somebody else with our labels",

@@ -1,6 +1,7 @@
 """Rows 39 to 61 of the fault matrix: odd lists, and every state that a job may be in."""
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -96,7 +97,7 @@ def test_46_a_job_that_lost_its_labels_is_still_ours_by_its_name(story: Story) -
     story.faults("tuningJobs.create:lost-labels")
     done = story.apply()
     assert done.code == 0 and "submitted" in done.said, done
-    assert "the service dropped our labels: only the lock knows this job" in done.said, done
+    assert "the service dropped our labels: the lock knows this job by its name" in done.said, done
     story.later(HOURS)
     done = story.apply()
     assert done.code == 0 and "1 done" in done.out, done
@@ -104,6 +105,30 @@ def test_46_a_job_that_lost_its_labels_is_still_ours_by_its_name(story: Story) -
     plan = story.desk.run(story.project, "plan")
     assert plan.code == 0 and " ".join(plan.out.split()).count("bot/one labels-lost") == 1, plan
     story.is_settled(0)
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_46_a_job_that_lost_labels_and_answer_is_found_by_its_description(
+    forgotten: bool, story: Story
+) -> None:
+    story.faults(f"tuningJobs.create:lost-labels-then-drop, {LIST}:lag=120s*40")
+    assert story.apply().code == 7
+    if forgotten:
+        story.lock.unlink()
+        shutil.rmtree(story.project / ".tuneops")
+    story.service.emulator.forget_faults()
+    story.ends_well()
+    plan = story.desk.run(story.project, "plan")
+    assert plan.code == 0 and "labels-lost" in plan.out, plan
+    assert "its description know this job" in " ".join(plan.out.split()), plan
+
+
+def test_46_an_answer_that_is_lost_with_the_labels_is_found_at_once(story: Story) -> None:
+    story.faults("tuningJobs.create:lost-labels-then-drop")
+    done = story.apply()
+    assert done.code == 0 and "answer lost, found the job by its mark" in done.said, done
+    assert "the service dropped our labels" in done.said, done
+    story.ends_well()
 
 
 @pytest.mark.parametrize("labels", [{}, {"team": "other"}, None], ids=["none", "theirs", "ours"])

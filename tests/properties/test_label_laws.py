@@ -7,12 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.builders import a_mark
+from tests.support.builders import a_mark, an_observed_job
 from tests.support.profiles import effort
 from tests.support.strategies import lineages
 from tuneops.core.address import LIMIT, NAME, Address
-from tuneops.core.labels import Note, describe, job_labels, read_labels, read_note
-from tuneops.core.observed import Ownership
+from tuneops.core.labels import (
+    Note,
+    describe,
+    job_labels,
+    known_by_line,
+    read_labels,
+    read_note,
+)
+from tuneops.core.observed import ObservedJob, Ownership
 from tuneops.core.recipe import Evidence
 
 VALUE = re.compile(r"[a-z0-9_-]{0,63}")
@@ -63,6 +70,7 @@ notes = st.builds(
     commit=st.just("") | hexes,
     dirty=st.booleans(),
     plan=st.just("") | hexes.map(lambda text: text[:32]),
+    ownership=st.none() | ownerships.map(lambda found: replace(found, by_line=True)),
 )
 
 
@@ -97,7 +105,8 @@ def test_the_machine_line_reads_back_whatever_text_is_above_it(note: Note, text:
     if len(description.encode()) < 900 and note.validation is None:
         assert found == note
     less = replace(note, training_evidence=found.training_evidence)
-    assert found == less, "only evidence is ever left out"
+    bare = replace(note, training_evidence=None, ownership=None)
+    assert found in (less, bare), "evidence goes first, then what the labels say as well"
     assert len(description.rpartition("\n")[2].encode()) <= 1000
     assert description.startswith(text)
     assert read_note(description + "\n ") == found
@@ -153,3 +162,69 @@ def test_labels_that_are_not_whole_are_not_ours(key: str, value: str | None) -> 
     else:
         labels[key] = value
     assert read_labels(labels) is None
+
+
+# --- jobs whose labels were dropped --------------------------------------------------------------
+
+MARKED = Ownership(
+    owner="acme--prod",
+    address="bot/week",
+    lineage="v1-" + "a" * 52,
+    attempt=2,
+    mark=a_mark(7),
+)
+PUBLISHED = {
+    '[tuneops1 {"a":2,"c":"c0ffee","h":{"epochCount":"3"},"n":"again","t":[7,"AAAA=="]}]': None,
+    '[tuneops1 {"a":2,"i":"acme--prod bot__week v1-'
+    + "a" * 52
+    + " a0002-"
+    + a_mark(7)
+    + '","t":[7,"AAAA=="]}]': replace(MARKED, by_line=True),
+}
+"""Lines as they were written by a version of tuneops: added to, never edited."""
+
+
+@pytest.mark.parametrize(("line", "ownership"), PUBLISHED.items(), ids=["without", "with"])
+def test_a_published_line_is_read(line: str, ownership: Ownership | None) -> None:
+    note = read_note(f"Answers questions\n{line}")
+    assert note is not None
+    assert (note.attempt, note.training, note.ownership) == (2, (7, "AAAA=="), ownership)
+
+
+def test_a_line_is_written_as_it_was_published() -> None:
+    line = list(PUBLISHED)[-1]
+    assert describe("", Note(attempt=2, training=(7, "AAAA=="), ownership=MARKED)) == line
+
+
+def _listed(number: int, said: Ownership | None, *, labelled: bool) -> ObservedJob:
+    line = describe("ours", Note(attempt=2, training=(7, "AAAA=="), ownership=said))
+    mark = said if labelled else None
+    return an_observed_job(number=number, ownership=mark, description=line)
+
+
+def test_a_job_without_labels_is_known_by_its_line() -> None:
+    bare, other = _listed(1, MARKED, labelled=False), an_observed_job(number=2)
+    known = replace(bare, ownership=replace(MARKED, by_line=True))
+    assert known_by_line((bare, other)) == (known, other)
+
+
+def test_labels_are_believed_before_a_line() -> None:
+    labelled = replace(_listed(1, MARKED, labelled=True), ownership=replace(MARKED, owner="b--c"))
+    assert known_by_line((labelled,)) == (labelled,)
+
+
+def test_a_copy_of_a_job_with_labels_is_not_known_by_the_line_that_was_copied() -> None:
+    jobs = (_listed(2, MARKED, labelled=False), _listed(1, MARKED, labelled=True))
+    assert known_by_line(jobs) == jobs
+    other = replace(MARKED, mark=a_mark(8))
+    jobs = (_listed(2, other, labelled=False), _listed(1, MARKED, labelled=True))
+    assert known_by_line(jobs)[0].ownership == replace(other, by_line=True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ['""', "7", "null", '"acme--prod"', '"acme--prod bot__week v1-x a2-short"', '" a  a0001-b"'],
+)
+def test_a_line_that_does_not_say_whose_it_is_is_read_all_the_same(words: str) -> None:
+    note = read_note('[tuneops1 {"a":2,"i":%s,"t":[7,"AAAA=="]}]' % words)  # noqa: UP031
+    assert note == Note(attempt=2, training=(7, "AAAA=="))

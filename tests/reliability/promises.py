@@ -74,12 +74,14 @@ PROMISES: tuple[Promise, ...] = (
     Promise(
         "Not knowing is a state of its own, with its own exit code, and survives the process.",
         "An intent in journal and lock, and the claim's `issued` mark, before the POST.",
-        "If claim, journal and lock are all lost after the POST, the labels are the last trace.",
+        "If claim, journal and lock are all lost after the POST, the labels are the last trace; "
+        "where the service drops them, the last line of the description.",
         (
             NET,
             ON_WIRE,
             "test_exit_codes::test_7_is_a_create_without_an_answer_and_the_next_run_finds_its_job",
             "test_vertex_create::test_whatever_else_is_no_answer",
+            "test_job_faults::test_46_a_job_that_lost_labels_and_answer_is_found_by_its_description",
         ),
     ),
     Promise(

@@ -21,6 +21,10 @@ CASES = {
         a_chain("seed", "week"),
         Rules(lag=120, faults={2: "lost-answer"}),
     ),
+    "an answer is lost, and the labels with it": (
+        a_chain("seed", "week"),
+        Rules(lag=120, faults={1: "lost-answer", 2: "late"}, nameless=True),
+    ),
     "a request is lost": (a_chain("seed", "week"), Rules(faults={1: "lost-request"})),
     "a job fails and is tried again": (
         a_chain("seed", "week", policy=AGAIN),
@@ -49,6 +53,20 @@ def test_a_run_that_stops_at_any_instant_is_continued_without_a_second_purchase(
         runner.converge()
         runner.check_everything()
         assert len(runner.world.jobs) == len(undisturbed.world.jobs)
+
+
+def test_a_job_without_labels_is_found_when_answer_lock_and_journal_are_lost() -> None:
+    runner = Runner(
+        SimWorld(seed=7, rules=Rules(lag=3600, faults={1: "lost-answer"}, nameless=True)),
+        a_graph(*a_chain("seed", "week")),
+    )
+    runner.tick()
+    runner.disk.file, runner.disk.lines = None, []
+    runner.world.claims.clear()
+    runner.world.sleep(4000)
+    runner.converge()
+    runner.check_everything()
+    assert len(runner.world.jobs) == 2
 
 
 @pytest.mark.parametrize("lag", [0, 120])

@@ -19,6 +19,7 @@ branch, and off it. All of it is really run; see `columns.py`.
     seen            `bot/week week@was 2 RUNNING age=30h still=25h …`, `missing 2`,
                     `gone model 2`, `object b moved`, `object b gone`
 
+`nameless` is a job without labels of ours, `by-line` one that its machine line alone names.
 `used=3` is a job that shows how many epochs it has used.
 
 What a job's data turns out to be when it may have read it: `input=same`, `moved`, `gone`, `late`
@@ -385,6 +386,9 @@ class _Cast:
             seen = replace(seen, fields=used)
         if "nameless" in options:
             seen = replace(seen, ownership=None)
+        if "by-line" in options:
+            assert seen.ownership is not None
+            seen = replace(seen, ownership=replace(seen.ownership, by_line=True))
         if "other-settings" in options:
             seen = replace(seen, fields=replace(seen.fields, epoch_count=77))
         return seen

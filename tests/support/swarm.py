@@ -65,7 +65,8 @@ SERVICE_KINDS: Mapping[str, tuple[float, float]] = {
     "own guard": (1.0, 1.0),
     "saved plan": (0.2, 0.6),
 }
-ALL_KINDS = {*KINDS, *CLAIM_KINDS, *SERVICE_KINDS}
+LABEL_KINDS: Mapping[str, tuple[float, float]] = {"labels dropped": (0.1, 0.6)}
+ALL_KINDS = {*KINDS, *CLAIM_KINDS, *SERVICE_KINDS, *LABEL_KINDS}
 """Kinds of trouble, each with the least and the greatest probability that a seed gives it.
 
 Those that came later are drawn apart, so that older seeds keep what they had.
@@ -147,6 +148,10 @@ class Swarm:
         apart = random.Random(f"{seed} service")
         for kind, odds in SERVICE_KINDS.items():
             if apart.random() < 0.2 and seed not in EARLIER:
+                self.weights[kind] = apart.uniform(*odds)
+        apart = random.Random(f"{seed} labels")
+        for kind, odds in LABEL_KINDS.items():
+            if apart.random() < 0.1:
                 self.weights[kind] = apart.uniform(*odds)
         for kind, others in COMPANY.items():
             if kind in self.weights:
@@ -454,6 +459,8 @@ class SwarmRunner(Runner):
         rules.late = swarm.dice.randint(1, LATEST)
         rules.queue = swarm.dice.choice(QUEUES) if swarm.strikes("queue") else 0
         rules.faults = {self.world.posts + 1: fault} if fault else {}
+        if swarm.strikes("labels dropped"):
+            self.world.nameless.add(mine.mark)
         swarm.sending += 1
         try:
             return super().create_job(request)

@@ -14,7 +14,7 @@ from tests.support.builders import NOON, PARENT, SETTLE, a_dataset, a_mark, show
 from tuneops.core.checkpoints import resolve_checkpoint
 from tuneops.core.claim import Claim
 from tuneops.core.desired import DesiredGraph, DesiredJob
-from tuneops.core.labels import read_labels
+from tuneops.core.labels import known_by_line, read_labels
 from tuneops.core.lock import Cause, Creation, Lock
 from tuneops.core.observed import (
     Checkpoint,
@@ -82,6 +82,8 @@ class Rules:
     """Lists, counted from 1, that fail."""
     minutes: tuple[int, int] = (5, 40)
     """How long jobs take: at least, at most."""
+    nameless: bool = False
+    """The service drops the labels of every job."""
     queue: float = 0
     """A new job waits for so many seconds before it begins."""
     solo: bool = True
@@ -112,6 +114,8 @@ class SimWorld:
         """How far the numbers of jobs begin beyond those that are there."""
         self.lists = 0
         self.marks = 0
+        self.nameless = set[str]()
+        """The marks of the jobs whose labels the service drops."""
         self.cancels: list[str] = []
         self.moves: list[tuple[str, tuple[str, ...]]] = []
         self.deletions: list[str] = []
@@ -191,8 +195,8 @@ class SimWorld:
         self.lists += 1
         if self.lists in self.rules.deaf_lists:
             raise Unavailable("the list did not answer")
-        shown = tuple(job.shown for job in self.jobs.values() if job.visible <= self.at)
-        return Listing(at=self.at, jobs=shown)
+        shown = (job.shown for job in self.jobs.values() if job.visible <= self.at)
+        return Listing(at=self.at, jobs=known_by_line(shown))
 
     def get_job(self, name: str) -> ObservedJob | None:
         """One job; reads by name do not lag."""
@@ -219,6 +223,7 @@ class SimWorld:
     def _make(self, request: JobRequest) -> SimJob:
         ownership = read_labels(request.labels)
         assert ownership is not None, "every create carries our labels"
+        nameless = self.rules.nameless or ownership.mark in self.nameless
         self._check_create(request, ownership)
         number = len(self.jobs) + 1
         epochs = request.hyper_parameters.epoch_count or CHOSEN
@@ -231,7 +236,7 @@ class SimWorld:
             name=f"{PARENT}/tuningJobs/{number + self.offset}",
             state=JobState.PENDING,
             created=self.at,
-            ownership=ownership,
+            ownership=None if nameless else ownership,
             fields=replace(shown_fields(request), epoch_count=epochs),
             description=request.description,
             display_name=request.display_name or "",

@@ -163,7 +163,7 @@ class Made:
     """Whether the answer was lost, and the job found by its mark."""
     troubles: Troubles = ()
     unlabelled: bool = False
-    """Whether the service dropped our labels: only lock, journal and claim know the job."""
+    """Whether the service dropped our labels: lock, journal and claim know the job by its name."""
 
 
 @dataclass(frozen=True, slots=True)

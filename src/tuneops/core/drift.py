@@ -103,14 +103,16 @@ def _edited(graph: DesiredGraph, before: Lock, observed: Observed) -> Iterator[D
 
 
 def _nameless(graph: DesiredGraph, ledger: Lock, observed: Observed) -> Iterator[Drift]:
-    """Jobs that we made and that do not say so: without the lock they are strangers."""
+    """Jobs that we made and whose labels do not say so."""
     for job, creation, there in _seen(graph, ledger, observed):
-        if there.ownership is None and not is_another(creation, there):
+        mark = there.ownership
+        if (mark is None or mark.by_line) and not is_another(creation, there):
+            left = "only the lock knows" if mark is None else "the lock and its description know"
             yield Drift(
                 address=str(job.address),
                 kind=DriftKind.LABELS_LOST,
                 expected=f"{there.name} bears our labels",
-                found="the service dropped them; only the lock knows this job",
+                found=f"the service dropped them; {left} this job",
             )
 
 

@@ -58,7 +58,8 @@ def _duplicate(view: View, job: ObservedJob, address: str) -> Change:
     assert desired is not None and job.ownership is not None
     mark = job.ownership
     twins = view.observed.owned(*view.graph.target.owners)[mark.lineage, mark.attempt]
-    known = job.name not in view.observed.strangers and made_by(_recorded(view, mark, desired), job)
+    ours = job.name not in view.observed.strangers and not mark.by_line
+    known = ours and made_by(_recorded(view, mark, desired), job)
     surplus = survivor(twins).name != job.name and known
     return _job_line(
         address,
@@ -78,7 +79,7 @@ def _recorded(view: View, mark: Ownership, desired: DesiredJob) -> Recipe:
 
 def _stray(view: View, job: ObservedJob, entry: tuple[str, str, Creation] | None) -> Change:
     assert job.ownership is not None, "a stray carries our labels"
-    stranger = job.name in view.observed.strangers
+    stranger = job.name in view.observed.strangers or job.ownership.by_line
     if entry is None or stranger or not made_by(entry[2].recipe, job):
         return _job_line(job.ownership.address, job, Action.HOLD, Reason.NOT_KNOWN_HERE)
     address, _, creation = entry

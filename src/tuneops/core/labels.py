@@ -6,13 +6,13 @@ label values: at most 63 characters of lower-case letters, digits, `_` and `-`.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from tuneops.core.address import Address
-from tuneops.core.observed import Ownership
+from tuneops.core.observed import ObservedJob, Ownership
 from tuneops.core.policy import Policy, Retry, Timeout
 from tuneops.core.recipe import Evidence
 
@@ -24,6 +24,9 @@ OWNER = "tuneops-owner"
 
 RESERVED = ("tuneops-", "google-", "goog-", "managed-by", "tune-type")
 """Label keys that a spec may not set: ours, and those that the service keeps for itself."""
+
+_IDENTITY = (OWNER, "tuneops-address", "tuneops-lineage", "tuneops-attempt")
+"""The labels whose values the machine line repeats, in this order."""
 
 MACHINE_LINE_LIMIT = 1000
 """The longest machine line, in bytes."""
@@ -54,6 +57,8 @@ class Note:
     commit: str = ""
     dirty: bool = False
     plan: str = ""
+    ownership: Ownership | None = None
+    """What the labels say, once more: a service that drops them must not hide the job from us."""
 
 
 def job_labels(ownership: Ownership) -> dict[str, str]:
@@ -82,14 +87,33 @@ def read_labels(labels: Mapping[str, str]) -> Ownership | None:
     )
 
 
+def known_by_line(jobs: Iterable[ObservedJob]) -> tuple[ObservedJob, ...]:
+    """The jobs of a complete list, those without our labels known by their machine lines.
+
+    A mark that labels bear as well has its job: who copied that one by hand copied its description.
+    """
+    listed = tuple(jobs)
+    labelled = {job.ownership.mark for job in listed if job.ownership is not None}
+    return tuple(_by_line(job, labelled) for job in listed)
+
+
+def _by_line(job: ObservedJob, labelled: Container[str]) -> ObservedJob:
+    note = read_note(job.description) if job.ownership is None else None
+    if note is None or note.ownership is None or note.ownership.mark in labelled:
+        return job
+    return replace(job, ownership=note.ownership)
+
+
 def describe(text: str, note: Note) -> str:
     """A job's description: the user's text and, as its last line, the machine line.
 
     Evidence that would make the line too long is left out: it proves, but it identifies nothing.
+    After it goes what the labels say as well.
     """
     less = replace(note, validation_evidence=None)
     least = replace(less, training_evidence=None)
-    line = next((line for line in map(_line, (note, less, least)) if _fits(line)), "")
+    bare = replace(least, ownership=None)
+    line = next((line for line in map(_line, (note, less, least, bare)) if _fits(line)), "")
     assert line, "the machine line outgrew its limit"
     return f"{text}\n{line}" if text else line
 
@@ -109,9 +133,21 @@ def _line(note: Note) -> str:
         "c": note.commit or None,
         "d": note.dirty or None,
         "p": note.plan or None,
+        "i": _identity(note.ownership) if note.ownership else None,
     }
     compact = {key: item for key, item in value.items() if item is not None}
     return f"[tuneops1 {json.dumps(compact, separators=(',', ':'), sort_keys=True)}]"
+
+
+def _identity(ownership: Ownership) -> str:
+    labels = job_labels(ownership)
+    return " ".join(labels[key] for key in _IDENTITY)
+
+
+def _identified(words: str) -> Ownership | None:
+    labels = dict(zip(_IDENTITY, words.split(" "), strict=False))
+    found = read_labels({"managed-by": "tuneops", **labels})
+    return replace(found, by_line=True) if found else None
 
 
 def _fits(line: str) -> bool:
@@ -156,6 +192,7 @@ def read_note(description: str) -> Note | None:
             commit=str(value.get("c", "")),
             dirty=bool(value.get("d", False)),
             plan=str(value.get("p", "")),
+            ownership=_identified(str(value.get("i", ""))),
         )
     except (AttributeError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

@@ -71,13 +71,16 @@ INFRASTRUCTURE_CODES = frozenset({8, 13, 14})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ownership:
-    """What our labels on a job say."""
+    """What our labels on a job say, or its machine line where they were dropped."""
 
     owner: str
     address: str
     lineage: str
     attempt: int
     mark: str
+    by_line: bool = False
+    """Whether only the machine line says so, since the service dropped the labels. Such a job is
+    bound and never bought again; but what bears no label of ours is not cancelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -288,7 +288,8 @@ def _made(order: Order, issued: _Issued, job: ObservedJob, *, lost: bool = False
     made = updated(issued.intent, job)
     disk = yield from _tried(Remember(order.address, order.key, made))
     troubles = disk + (yield from _bind(issued, job.name))
-    return Made(made, lost, troubles, unlabelled=job.ownership is None)
+    unlabelled = job.ownership is None or job.ownership.by_line
+    return Made(made, lost, troubles, unlabelled=unlabelled)
 
 
 def _refused(order: Order, issued: _Issued, answer: Refusal) -> Steps:

@@ -83,7 +83,7 @@ def _unknown(view: View, key: str, creation: Creation, model: str) -> Iterator[s
     mark = job.ownership if job else None
     if before is None or before[1].job is None or creation.recalled:
         yield "the lock of this repository did not know it yet, or lost it: `tuneops lock rebuild`"
-    elif job is None or mark is None or job.model is None:
+    elif job is None or mark is None or mark.by_line or job.model is None:
         yield "its job does not carry the labels of this workspace, or is not there any more"
     elif (
         mark.owner not in view.graph.target.owners

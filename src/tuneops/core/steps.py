@@ -174,7 +174,7 @@ def request(step: CreateJob, owner: str, creation: Creation) -> JobRequest:
         hyper_parameters=job.recipe.hyper_parameters,
         last_checkpoint_only=job.last_checkpoint_only,
         display_name=job.display_name,
-        description=describe(job.metadata.description, _note(job, creation)),
+        description=describe(job.metadata.description, _note(job, creation, ownership)),
         labels={**job.metadata.labels, **job_labels(ownership)},
         encryption_key=job.recipe.encryption_key,
         service_account=job.service_account,
@@ -182,7 +182,7 @@ def request(step: CreateJob, owner: str, creation: Creation) -> JobRequest:
     )
 
 
-def _note(job: DesiredJob, creation: Creation) -> Note:
+def _note(job: DesiredJob, creation: Creation, ownership: Ownership) -> Note:
     source = job.recipe.source
     upstream = source if isinstance(source, Upstream) else None
     validation = job.validation.dataset if job.validation else None
@@ -202,6 +202,7 @@ def _note(job: DesiredJob, creation: Creation) -> Note:
         commit=creation.cause.commit or "",
         dirty=creation.cause.dirty,
         plan=creation.cause.plan or "",
+        ownership=ownership,
     )
 
 

@@ -15,7 +15,7 @@ a create that is accepted). `pass` lets a call through unharmed.
     a list              page-token-expired, token-loop
     tuningJobs.list,    lag=120s (what was created within the last 120 s of virtual time is
     models.list         not shown)
-    tuningJobs.create   lost-labels
+    tuningJobs.create   lost-labels, lost-labels-then-drop
     job                 fail=CODE@pending|processing|tuning|post-processing|cancelling,
                         stuck@pending|processing|running|tuning|post-processing|cancelling,
                         paused@running, updating@running, queued@pending,
@@ -199,7 +199,7 @@ def _forms(method: str) -> Mapping[str, _Form]:
     if method in _YOUNG:
         forms["lag"] = _Form(value="duration")
     if method == "tuningJobs.create":
-        forms["lost-labels"] = _Form()
+        forms |= {"lost-labels": _Form(), "lost-labels-then-drop": _Form()}
     return forms
 
 

@@ -81,7 +81,7 @@ class Injector:
             return early
         if fault.action == "lag":
             return respond(request, duration(fault.value) or 0)
-        if fault.action == "lost-labels" and _labels(request):
+        if fault.action.startswith("lost-labels") and _labels(request):
             request = _without_labels(request)
         response = respond(request, 0)
         if response.status_code >= 400 and fault.action.startswith(("accept-", "lost-")):
@@ -123,7 +123,7 @@ class Injector:
     def _late(self, fault: Fault, request: Request, response: Response) -> Response:
         """Return what comes of an answer."""
         action = fault.action
-        if action == "accept-then-drop":
+        if action in ("accept-then-drop", "lost-labels-then-drop"):
             raise ConnectionDropped("the connection was lost after the request was carried out")
         if action.startswith("accept-then-"):
             return _status(int(action.removeprefix("accept-then-")), "", request)
@@ -152,7 +152,7 @@ def _concerns(fault: Fault, asked: Asked, view: View) -> bool:
     match fault.action:
         case "page-token-expired" | "token-loop":
             return bool(asked.request.args.get("pageToken"))
-        case "lost-labels":
+        case "lost-labels" | "lost-labels-then-drop":
             return bool(_labels(asked.request))
         case "lag":
             return asked.scope is not None and _has_young(fault, asked.method, asked.scope, view)

@@ -33,7 +33,10 @@ class JobList(Protocol):
     """Which tuning jobs there are in one project and location."""
 
     def list_jobs(self) -> Listing:
-        """Every job, to the last page, or Unavailable: never a partial view. Safe to repeat."""
+        """Every job, to the last page, or Unavailable: never a partial view. Safe to repeat.
+
+        Those whose labels the service dropped are known by their machine lines.
+        """
         ...
 
 

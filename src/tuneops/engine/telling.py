@@ -32,7 +32,7 @@ def told(change: Change, outcome: Outcome) -> Event:
             if lost:
                 detail += "; answer lost, found the job by its mark"
             if unlabelled:
-                detail += "; the service dropped our labels: only the lock knows this job"
+                detail += "; the service dropped our labels: the lock knows this job by its name"
         case Found(name):
             event, detail = "found", name
         case Refusal(message, notes):

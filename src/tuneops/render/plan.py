@@ -130,9 +130,9 @@ HELP = {
     Reason.DELETED: "give it a new `nonce` if it should be bought again",
     Reason.NOT_DELETABLE: "mend that, or take the version out of `removed:`",
     Reason.NOT_AT_TIP: "the next run at that tip does it, or a `tuneops apply` that is approved",
-    Reason.NOT_KNOWN_HERE: "left alone, since not both the lock and a claim made here name it with "
-    "the settings that it shows: `tuneops lock rebuild` if the lock was lost; else let it end, or "
-    "stop it in the console or from the checkout that made it",
+    Reason.NOT_KNOWN_HERE: "left alone, since its labels, the lock and a claim made here do not "
+    "all name it with the settings that it shows: `tuneops lock rebuild` if the lock was lost; "
+    "else let it end, or stop it in the console or from the checkout that made it",
 }
 
 _COPIED = "its settings are others than the spec's; a new `nonce` trains beside it"

@@ -10,6 +10,7 @@ from datetime import datetime
 import httpx
 from pydantic import ValidationError
 
+from tuneops.core.labels import known_by_line
 from tuneops.core.observed import Checkpoint, ModelVersion, ObservedJob, Point
 from tuneops.core.request import JobRequest
 from tuneops.engine.ports import Listing
@@ -78,7 +79,7 @@ class VertexProvider:
                 newest[job.name] = job if seen is None or _age(seen) <= _age(job) else seen
         if last.date is None:
             raise Unavailable(f"the list of {last.host} came without a readable Date")
-        return Listing(at=last.date, jobs=tuple(observed_job(job) for job in newest.values()))
+        return Listing(at=last.date, jobs=known_by_line(map(observed_job, newest.values())))
 
     def get_job(self, name: str) -> ObservedJob | None:
         """See `TuningService`. A 404 that is not Google's own is a fault, never an absence."""

@@ -26,6 +26,7 @@ from tuneops.core.creation import (
     Unknown,
     Wait,
 )
+from tuneops.core.labels import Note, describe, known_by_line
 from tuneops.core.observed import ObservedJob
 from tuneops.core.protocol import create
 from tuneops.core.purse import Purse
@@ -422,6 +423,29 @@ def test_a_job_of_another_owner_or_without_labels_is_not_found() -> None:
     others = (an_observed_job(JOB, owner="other--prod"), an_observed_job(number=9))
     _, outcome = _drive(ListJobs=(NOON, others))
     assert isinstance(outcome, Made)
+
+
+def _nameless(*jobs: ObservedJob) -> tuple[ObservedJob, ...]:
+    """The jobs as a list shows them that has lost all labels."""
+    notes = (Note(attempt=1, training=(1, "c"), ownership=job.ownership) for job in jobs)
+    bare = (
+        replace(job, ownership=None, description=describe("ours", note))
+        for job, note in zip(jobs, notes, strict=True)
+    )
+    return known_by_line(bare)
+
+
+def test_a_job_without_an_answer_and_without_labels_is_found_by_its_line() -> None:
+    lists = [(NOON, ()), (NOON, _nameless(_mine()))]
+    _, outcome = _drive(PostJob=Silence("no answer"), ListJobs=lists)
+    assert isinstance(outcome, Made) and outcome.lost and outcome.unlabelled
+    assert outcome.creation.job == _mine().name
+
+
+def test_an_unanswered_claim_is_not_taken_over_from_a_job_without_labels() -> None:
+    listed = (NOON, _nameless(_mine(mark=a_mark(9))))
+    names, outcome = _drive(ReadClaim=_old(phase="issued"), ListJobs=listed)
+    assert isinstance(outcome, Found) and "PostJob" not in names
 
 
 def test_another_job_of_ours_is_not_found_for_this_one() -> None:

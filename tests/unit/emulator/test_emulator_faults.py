@@ -241,6 +241,14 @@ def test_labels_that_get_lost(bench: Bench):
     assert bench.create(labels={"team": "a"})["labels"] == {"team": "a"}
 
 
+def test_labels_that_get_lost_with_the_answer(bench: Bench):
+    bench.emulator.faults("tuningJobs.create:lost-labels-then-drop")
+    with pytest.raises(ConnectionDropped):
+        bench.create(labels={"team": "a"})
+    (job,) = bench.ok("GET", JOBS)["tuningJobs"]
+    assert "labels" not in job
+
+
 def test_pages_that_expire_or_go_round_in_circles(bench: Bench):
     for _ in range(3):
         bench.create()
