@@ -11,15 +11,18 @@ from hypothesis import strategies as st
 
 from tests.support.dataset_cases import CASES
 from tests.support.profiles import effort
+from tests.unit.datasets.test_conversion import FOREIGN
 from tests.unit.datasets.test_dataset_cases import CONFIRMED
 from tuneops.core.recipe import Method
 from tuneops.datasets.chats import Unconvertible
 from tuneops.datasets.checks import check
+from tuneops.datasets.conversion import Conversion
 from tuneops.datasets.difference import compare
 from tuneops.datasets.examples import problems
 from tuneops.datasets.formats import convert
 from tuneops.datasets.lines import Unreadable, read_example, read_lines, read_text
 from tuneops.datasets.plain import MEASURES
+from tuneops.datasets.problems import Path
 from tuneops.datasets.weights import weigh
 from tuneops.diagnostics import Severity
 from tuneops.emulator.datasets import analyse
@@ -218,6 +221,7 @@ def test_whatever_the_bytes_only_findings_come_out_and_the_emulator_agrees(
     failure = analyse(content, method=method.value, uri="gs://b/x", model=model).failure
     errors = [item for item in found.findings if item.severity is Severity.ERROR]
     assert bool(errors) is (failure is not None), (found.findings, failure)
+    assert all(item.help and "FILE" not in item.help for item in found.findings), found.findings
     assert compare(blocks, [content], method).is_empty
 
 
@@ -314,14 +318,70 @@ JSON = st.recursive(
 @effort(100)
 def test_nothing_but_problems_comes_of_any_object(line: dict[str, Any]) -> None:
     for method in Method:
-        assert all(problem.message for problem in problems(line, method))
+        for problem in problems(line, method):
+            assert problem.message and problem.help
+            assert leads(line, problem.path)
         weigh(line, method)
+    converts_or_tells(line)
+
+
+def leads(value: Any, path: Path) -> bool:
+    """Whether a way is there, but for its last piece at most, which may be what is missing."""
+    for at, key in enumerate(path):
+        held = isinstance(value, dict | list) and (
+            key in value if isinstance(value, dict) else key < len(value)
+        )
+        if not held:
+            return at == len(path) - 1
+        value = value[key]
+    return True
+
+
+def converts_or_tells(line: dict[str, Any]) -> None:
     try:
         converted = convert(line)
     except Unconvertible as fault:
-        assert fault.message
+        assert fault.message and fault.help
+        assert leads(line, fault.path), (fault.path, line)
         return
     assert isinstance(converted, dict)
+
+
+@st.composite
+def nearly(draw: st.DrawFn) -> dict[str, Any]:
+    """A line of another format with something else in one place, or one key more."""
+    line = copy.deepcopy(draw(st.sampled_from(FOREIGN)))
+    held: Any = line
+    while True:
+        places = list(held) if isinstance(held, dict) else list(range(len(held)))
+        key = draw(st.sampled_from([*places, None])) if places else None
+        if key is None:
+            junk = draw(JSON)
+            if isinstance(held, dict):
+                held[draw(st.sampled_from(KEYS))] = junk
+            else:
+                held.insert(draw(st.integers(0, len(held))), junk)
+            return line
+        if not isinstance(held[key], dict | list) or draw(st.booleans()):
+            held[key] = draw(JSON)
+            return line
+        held = held[key]
+
+
+@given(nearly())
+@effort(300)
+def test_a_line_of_another_format_is_converted_or_told(line: dict[str, Any]) -> None:
+    converts_or_tells(line)
+    content = json.dumps(line).encode()
+    run = Conversion(path="x", method=None)
+    written = b"".join(run.lines([content]))
+    assert (run.examples, run.refused) in ((1, 0), (0, 1))
+    if written:
+        assert run.method is not None
+        found = check([written], path="x", method=run.method)
+        assert all(item.severity is Severity.WARNING for item in found.findings), found.findings
+    else:
+        assert all(item.help and item.where for item in run.findings)
 
 
 @pytest.mark.parametrize("limit", [1, 7, 1000])

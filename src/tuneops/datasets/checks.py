@@ -16,6 +16,8 @@ from tuneops.datasets.tokens import TokenEstimate, Tokens
 from tuneops.datasets.weights import Link
 from tuneops.diagnostics import Diagnostic, Severity, SourceRef, sort_key
 
+_FEWER = "leave some out"
+
 DUPLICATES_PERCENT = 5
 """Up to this share of its examples a file may repeat itself without a warning."""
 
@@ -101,13 +103,16 @@ def check_validation(
 def _findings(scan: Scan, path: str, duplicates: int) -> Iterator[Diagnostic]:
     if scan.marked:
         message = "the file begins with a byte order mark"
-        yield _finding("dataset-bom", message, path, severity=Severity.WARNING)
+        help_ = "save it as UTF-8 without one: not every reader of JSON takes it"
+        yield _finding("dataset-bom", message, path, help=help_, severity=Severity.WARNING)
     if scan.format is not None:
-        message = f"this is {scan.format}, not one JSON object on each line"
-        yield _finding("dataset-format", message, path)
+        message = f"this is {scan.format.name}, not one JSON object on each line"
+        help_ = scan.format.help.replace("FILE", path)
+        yield _finding("dataset-format", message, path, help=help_)
         return
     if not scan.examples:
-        yield _finding("dataset-empty", "there are no examples in it", path)
+        message = "there are no examples in it"
+        yield _finding("dataset-empty", message, path, help="write some, or name another file")
     for tally in scan.tallies.values():
         yield from _tallied(tally, path, scan.lines)
     yield from _over(scan, path)
@@ -130,14 +135,16 @@ def _over(scan: Scan, path: str) -> Iterator[Diagnostic]:
     lost = limits.dropped_percent
     if scan.dropped * 100 > scan.examples * lost.most:
         what = f"{_of(scan.dropped, scan.examples)} would be dropped"
-        yield _limit(f"{what}; a job with more than {lost.most}% dropped fails", path, lost)
+        message = f"{what}; a job with more than {lost.most}% dropped fails"
+        yield _limit(message, path, lost, "shorten or split them, or leave them out")
     for count, limit, what in (
         (scan.examples, limits.examples, "examples"),
         (scan.multimodal, limits.multimodal_examples, "examples with files"),
         (scan.size, limits.size, "bytes"),
     ):
         if limit is not None and count > limit.most:
-            yield _limit(f"{count:,} {what}; at most {limit.most:,}", path, limit)
+            message = f"{count:,} {what}; at most {limit.most:,}"
+            yield _limit(message, path, limit, "leave some out, or give them to a second stage")
 
 
 def _beside(training: Checked, validation: Checked, limits: Limits) -> Iterator[Diagnostic]:
@@ -148,13 +155,15 @@ def _beside(training: Checked, validation: Checked, limits: Limits) -> Iterator[
         training.summary.examples,
     )
     if most is not None and many > most.most:
-        yield _limit(f"{many:,} examples; at most {most.most:,} to validate with", path, most)
+        message = f"{many:,} examples; at most {most.most:,} to validate with"
+        yield _limit(message, path, most, _FEWER)
     elif share is not None and many > VALIDATION_FREE and many * 100 > trained * share.most:
         yield _limit(
             f"{many:,} examples; beyond {VALIDATION_FREE:,} a validation set has at most "
             f"{share.most}% of the {trained:,} training examples",
             path,
             share,
+            _FEWER,
         )
     if common := validation.repeats.common(training.repeats):
         yield _finding(
@@ -167,11 +176,13 @@ def _beside(training: Checked, validation: Checked, limits: Limits) -> Iterator[
         )
 
 
-def _limit(message: str, path: str, limit: Limit) -> Diagnostic:
+def _limit(message: str, path: str, limit: Limit, help: str) -> Diagnostic:
     note = f"by {limit.source}"
     if not limit.confirmed:
         note += "; not confirmed against the service, so it stops nothing"
-    return _finding("dataset-limit", message, path, notes=(note,), severity=limit.severity)
+    return _finding(
+        "dataset-limit", message, path, help=help, notes=(note,), severity=limit.severity
+    )
 
 
 def _duplicated(scan: Scan, path: str, duplicates: int) -> Diagnostic:
@@ -203,7 +214,7 @@ def _tallied(tally: Tally, path: str, lines: int) -> Iterator[Diagnostic]:
             message=problem.message,
             where=SourceRef(path=path, line=number, column=column),
             notes=("; ".join(notes),) if notes else (),
-            help=problem.help.replace("FILE", path) if problem.help else None,
+            help=problem.help.replace("FILE", path),
             severity=problem.severity,
         )
 
@@ -219,9 +230,9 @@ def _finding(
     message: str,
     path: str,
     *,
+    help: str,
     line: int = 1,
     notes: tuple[str, ...] = (),
-    help: str | None = None,
     severity: Severity = Severity.ERROR,
 ) -> Diagnostic:
     where = SourceRef(path=path, line=line, column=1)

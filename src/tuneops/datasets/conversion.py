@@ -35,19 +35,23 @@ class Conversion:
     examples: int = 0
     refused: int = 0
     findings: list[Diagnostic] = field(default_factory=list)
+    _array: bool = False
+    """The file is one JSON array: its items are counted, not its lines."""
+    _broken: str = ""
 
     def lines(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """The converted lines; those that cannot be are counted, and told as findings."""
         number = 0
-        for batch in read_lines(_elements(blocks)):
+        for batch in read_lines(self._elements(blocks)):
             for raw in batch.lines:
                 number += 1
                 raw = raw.removeprefix(_BOM) if number == 1 else raw
                 if not raw.strip():
                     continue
                 if not self.examples and not self.refused and (found := other_format(raw)):
-                    message = f"this is {found}, not one JSON object on each line"
-                    self._refuse(number, 1, message, code="dataset-format")
+                    message = f"this is {found.name}, not one JSON object on each line"
+                    help_ = self._broken or found.help
+                    self._refuse(number, 1, message, help=help_, code="dataset-format")
                     return
                 converted = self._line(number, raw, ended=batch.ended)
                 if converted is not None:
@@ -64,29 +68,61 @@ class Conversion:
         except Unreadable as fault:
             problem = fault.problem
             column = column_of(text, problem.path) if problem.path else problem.column
-            self._refuse(number, column, problem.message)
+            self._refuse(number, column, problem.message, help=problem.help)
             return None
         except Unconvertible as fault:
-            notes = (spell(fault.path),) if fault.path else ()
-            self._refuse(number, column_of(text, fault.path), fault.message, notes=notes)
+            column = column_of(text, fault.path)
+            self._refuse(number, column, fault.message, path=spell(fault.path), help=fault.help)
             return None
         if not self._is_valid(number, example):
             return None
         try:
             return json.dumps(example, ensure_ascii=False, allow_nan=False).encode() + b"\n"
         except ValueError:  # 1e999 is read as infinity
-            self._refuse(number, 1, "a number is too large")
+            self._refuse(number, 1, "a number is too large", help="write it as text")
             return None
 
     def _is_valid(self, number: int, example: Mapping[str, Any]) -> bool:
         found = Method.PREFERENCE if "completions" in example else Method.SUPERVISED
         self.method = self.method or found
+        if found is not self.method:
+            message = f"this is a {found} example, and the others are {self.method}"
+            self._refuse(number, 1, message, help="a file holds one kind: write two of them")
+            return False
         for problem in problems(example, self.method):
             if problem.severity is Severity.ERROR:
-                notes = (f"converted, its {spell(problem.path) or 'form'} is wrong",)
-                self._refuse(number, 1, problem.message, notes=notes)
+                place = f"converted, its {spell(problem.path) or 'form'} is wrong"
+                help_ = problem.help.replace("FILE", self.path)
+                self._refuse(number, 1, problem.message, path=place, help=help_)
                 return False
         return True
+
+    def _elements(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """The blocks; of a JSON array its items, one a line."""
+        rest = iter(blocks)
+        first = next(rest, b"")
+        if not first.removeprefix(_BOM).lstrip().startswith(b"["):
+            yield first
+            yield from rest
+            return
+        held = [first]
+        size = len(first)
+        for block in rest:
+            held.append(block)
+            size += len(block)
+            if size > ARRAY_LIMIT:
+                self._broken = f"one of more than {ARRAY_LIMIT >> 20} MiB is not read: split it"
+                yield first  # which is then called what it is
+                return
+        try:
+            items = decode(b"".join(held).removeprefix(_BOM))
+        except Malformed as fault:
+            self._broken = f"it is not whole: {fault}"
+            yield first
+            return
+        self._array = True
+        for item in items:
+            yield json.dumps(item, ensure_ascii=False).encode() + b"\n"
 
     def _refuse(
         self,
@@ -94,35 +130,22 @@ class Conversion:
         column: int,
         message: str,
         *,
-        notes: tuple[str, ...] = (),
+        help: str,
+        path: str = "",
         code: str = "dataset-convert",
     ) -> None:
         self.refused += 1
         if self.refused <= SHOWN:
-            where = SourceRef(path=self.path, line=line, column=column)
-            self.findings.append(Diagnostic(code=code, message=message, where=where, notes=notes))
-
-
-def _elements(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The blocks; of a JSON array its items, one a line."""
-    rest = iter(blocks)
-    first = next(rest, b"")
-    if not first.removeprefix(_BOM).lstrip().startswith(b"["):
-        yield first
-        yield from rest
-        return
-    held = [first]
-    size = len(first)
-    for block in rest:
-        held.append(block)
-        size += len(block)
-        if size > ARRAY_LIMIT:
-            yield first  # which is then called what it is
-            return
-    try:
-        items = decode(b"".join(held).removeprefix(_BOM))
-    except Malformed:
-        yield first
-        return
-    for item in items:
-        yield json.dumps(item, ensure_ascii=False).encode() + b"\n"
+            at = (1, 1) if self._array else (line, column)
+            item = f"item {line:,} of the array" if self._array else ""
+            note = "; ".join(filter(None, (item, path)))
+            where = SourceRef(path=self.path, line=at[0], column=at[1])
+            self.findings.append(
+                Diagnostic(
+                    code=code,
+                    message=message,
+                    where=where,
+                    notes=(note,) if note else (),
+                    help=help,
+                )
+            )

@@ -35,6 +35,9 @@ _RESOLUTIONS = {
     "MEDIA_RESOLUTION_HIGH",
 }
 _MENDS = "`tuneops data convert FILE` mends it"
+_EXAMPLE = """an example is `{"contents": [{"role": "user", "parts": [{"text": "…"}]}, …]}`"""
+_TURN = """a turn is `{"role": "user", "parts": [{"text": "…"}]}`"""
+_SCORES = "give the preferred completion the score 1, and the other one 0"
 _ROLE_HELP = {
     "assistant": f"the model's turns have the role `model`; {_MENDS}",
     "system": f"what the system says is the `systemInstruction`; {_MENDS}",
@@ -59,6 +62,7 @@ def problems(example: Mapping[str, Any], method: Method) -> Iterator[Problem]:
             kind="method",
             message="a preference example, but the job's method is supervised",
             path=("completions",),
+            help="tune with a `preferenceOptimizationSpec`, or leave `completions` out",
         )
 
 
@@ -75,7 +79,7 @@ def _foreign(example: Mapping[str, Any]) -> Problem:
     return Problem(
         kind="no-contents",
         message="the example has no `contents`",
-        help=f"is {shown(near[0])} meant to be it?" if near else None,
+        help=f"is {shown(near[0])} meant to be it?" if near else _EXAMPLE,
     )
 
 
@@ -94,6 +98,7 @@ def _turns(contents: object, method: Method) -> Iterator[Problem]:
             kind="contents",
             message=f"`contents` must be a list of turns, not {_empty_or(contents)}",
             path=("contents",),
+            help=_EXAMPLE,
         )
         return
     before = None
@@ -109,6 +114,7 @@ def _turns(contents: object, method: Method) -> Iterator[Problem]:
                 message=f"two turns of `{role}` in a row",
                 path=(*path, "role"),
                 code="dataset-turns",
+                help="make one turn of them, with the parts of both, if they belong together",
                 severity=Severity.WARNING,
             )
         before = role
@@ -126,12 +132,19 @@ def _role_fits(turn: Mapping[str, Any]) -> bool:
 
 def _bad_role(role: object, path: Path) -> Problem:
     if role is None:
-        return Problem(kind="role", message="the turn has no `role`: `user` or `model`", path=path)
+        return Problem(
+            kind="role",
+            message="the turn has no `role`: `user` or `model`",
+            path=path,
+            help="say who speaks; only the answers of functions go without a role",
+        )
     return Problem(
         kind="role",
         message=f"role must be `user` or `model`, not {shown(role)}",
         path=(*path, "role"),
-        help=_ROLE_HELP.get(role) if isinstance(role, str) else None,
+        help=_ROLE_HELP.get(
+            str(role), "say `user` for what is asked, `model` for what is answered"
+        ),
     )
 
 
@@ -146,12 +159,14 @@ def _last_turn(contents: list[Any], method: Method) -> Iterator[Problem]:
             kind="last-turn",
             message=f"the last turn is by `{role}`: there is no answer to learn",
             path=path,
+            help="end with the answer, a turn of `model`, or leave the example out",
         )
     if method is Method.PREFERENCE and role != "user":
         yield Problem(
             kind="last-turn",
             message="the last turn of `contents` must be by `user`; answers are `completions`",
             path=path,
+            help="move what the model says last into `completions`, or leave it out",
         )
 
 
@@ -162,6 +177,7 @@ def _text_only(turn: object, path: Path) -> Iterator[Problem]:
                 kind="media",
                 message="preference examples hold text only",
                 path=(*path, "parts", at),
+                help="leave the part out, or the example",
             )
 
 
@@ -174,6 +190,7 @@ def _tools(example: Mapping[str, Any]) -> Iterator[Problem]:
             kind="tools",
             message=f"`tools` must be a list of objects, not {shown(tools)}",
             path=("tools",),
+            help="""write `[{"functionDeclarations": [{"name": "…"}]}]`""",
         )
         return
     declared = {
@@ -189,6 +206,7 @@ def _tools(example: Mapping[str, Any]) -> Iterator[Problem]:
                 message=f"the function {shown(name)} is called, but `tools` does not declare it",
                 path=path,
                 code="dataset-tools",
+                help="declare it as the model is to find it when it is asked, or mend the name",
                 severity=Severity.WARNING,
             )
 
@@ -210,6 +228,7 @@ def _resolution(example: Mapping[str, Any]) -> Iterator[Problem]:
             kind="config",
             message=f"`generationConfig` must be an object, not {shown(config)}",
             path=("generationConfig",),
+            help="""leave it out, or write `{"mediaResolution": "MEDIA_RESOLUTION_LOW"}`""",
         )
         return
     value = either(config, "mediaResolution", "media_resolution")
@@ -233,6 +252,7 @@ def _completions(completions: object) -> Iterator[Problem]:
             if completions is not None
             else "a preference example needs two `completions`, one preferred",
             path=("completions",),
+            help=_SCORES,
         )
         return
     for index, completion in enumerate(completions):
@@ -240,7 +260,10 @@ def _completions(completions: object) -> Iterator[Problem]:
         turn = completion.get("completion") if isinstance(completion, dict) else None
         if not isinstance(turn, dict):
             yield Problem(
-                kind="completion", message="each completion is `score` and `completion`", path=path
+                kind="completion",
+                message="each completion is `score` and `completion`",
+                path=path,
+                help="""write `{"score": 1, "completion": {"role": "model", "parts": […]}}`""",
             )
             continue
         yield from unknown_keys(completion, _COMPLETION_KEYS, path, "a completion")
@@ -251,6 +274,7 @@ def _completions(completions: object) -> Iterator[Problem]:
                 kind="completion-role",
                 message=f"a completion is one turn of `model`, not {shown(turn.get('role'))}",
                 path=(*path, "completion", "role"),
+                help="""write `"role": "model"`; what comes before belongs into `contents`""",
             )
     yield from _scores(completions)
 
@@ -263,6 +287,7 @@ def _scores(completions: list[Any]) -> Iterator[Problem]:
                 kind="score",
                 message=f"a score must be 0 or 1, not {shown(score)}",
                 path=("completions", index, "score"),
+                help=_SCORES,
             )
             return
     if scores[0] == scores[1]:
@@ -270,13 +295,17 @@ def _scores(completions: list[Any]) -> Iterator[Problem]:
             kind="scores",
             message="one completion must have score 1 and the other score 0",
             path=("completions",),
+            help="where neither is better there is nothing to learn: leave the example out",
         )
 
 
 def _content(turn: object, path: Path) -> Iterator[Problem]:
     if not isinstance(turn, dict):
         yield Problem(
-            kind="turn", message=f"a turn must be an object, not {shown(turn)}", path=path
+            kind="turn",
+            message=f"a turn must be an object, not {shown(turn)}",
+            path=path,
+            help=_TURN,
         )
         return
     yield from unknown_keys(turn, _TURN_KEYS, path, "a turn")
@@ -288,6 +317,7 @@ def _content(turn: object, path: Path) -> Iterator[Problem]:
             if "parts" in turn
             else "the turn has no `parts`",
             path=(*path, "parts"),
+            help=_TURN,
         )
         return
     for index, part in enumerate(parts):

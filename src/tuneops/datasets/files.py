@@ -49,14 +49,18 @@ def open_file(path: Path, name: str | None = None) -> BinaryIO:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise _refused("dataset-missing", f"dataset `{name}` does not exist", name) from None
+        message = f"dataset `{name}` does not exist"
+        raise _refused("dataset-missing", message, name, "mend the path, or write it") from None
     except OSError as fault:
-        raise _refused(
-            "dataset-file", f"dataset `{name}` cannot be read: {fault.strerror}", name
-        ) from None
+        message = f"dataset `{name}` cannot be read: {fault.strerror}"
+        help_ = "see that it is a file, and that you may read it"
+        raise _refused("dataset-file", message, name, help_) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise _refused("dataset-file", f"dataset `{name}` is not a regular file", name)
+        message = f"dataset `{name}` is not a regular file"
+        raise _refused(
+            "dataset-file", message, name, "write what it gives to a file, and name that"
+        )
     return os.fdopen(descriptor, "rb", buffering=0)
 
 
@@ -154,6 +158,6 @@ def _line_start(stream: BinaryIO, near: int) -> int:
     return at
 
 
-def _refused(code: str, message: str, name: str) -> InputError:
+def _refused(code: str, message: str, name: str, help_: str) -> InputError:
     where = SourceRef(path=name, line=1, column=1)
-    return InputError((Diagnostic(code=code, message=message, where=where),))
+    return InputError((Diagnostic(code=code, message=message, where=where, help=help_),))

@@ -3,14 +3,21 @@
 Nothing is guessed: what has no place in the service's format makes a line `Unconvertible`.
 """
 
-import json
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tuneops.datasets import chats
-from tuneops.datasets.chats import Unconvertible, text_of
-from tuneops.datasets.problems import shown
+from tuneops.datasets.chats import Placed, Unconvertible, text_of
+from tuneops.datasets.problems import Path, shown
+
+_SHOWN, _DROPS = 5, 20
+_INPUT = frozenset(("messages", "tools", "parallel_tool_calls"))
+_KNOWN = (
+    "known are chat messages, prompt/completion, question/answer, instruction/output and "
+    "chosen/rejected: bring it into one of those"
+)
 
 Fields = Mapping[str, Any]
 Example = dict[str, Any]
@@ -36,11 +43,22 @@ def convert(line: Fields) -> Example:
         return chats.mended(line)
     found = next((found for found in FORMATS if found.matches(line)), None)
     if found is None:
-        raise Unconvertible("none of the formats that are known", ())
-    for key in line:
-        if key not in found.keys:
-            raise Unconvertible(f"{shown(key)} has no place in the service's format", (key,))
+        raise Unconvertible("none of the formats that are known", (), _KNOWN)
+    _refuse_more(line, found.keys)
     return found.convert(line)
+
+
+def _refuse_more(line: Fields, known: frozenset[str], path: Path = ()) -> None:
+    """Refuse what a format has no place for, all of it at once; what is empty says nothing."""
+    more = [key for key in line if key not in known and line[key] not in (None, [], {})]
+    if more:
+        words = ", ".join(map(shown, more[:_SHOWN])) + (", …" if len(more) > _SHOWN else "")
+        drops = " ".join(f"--drop {shlex.quote(key)}" for key in more[:_DROPS])
+        raise Unconvertible(
+            f"{words} {'has' if len(more) == 1 else 'have'} no place in the service's format",
+            (*path, more[0]),
+            f"where nothing is to be learnt from it: {drops}" if not path else chats.MEND,
+        )
 
 
 def _pair(line: Fields, asked: str, answered: str) -> Example:
@@ -57,41 +75,64 @@ def _preferred(prompt: Example, chosen: list[Any], rejected: list[Any]) -> Examp
 
 
 def _messages(line: Fields) -> Example:
-    if any(isinstance(item, dict) and "author" in item for item in chats.listed(line, "messages")):
+    messages = chats.listed(line, "messages")
+    if any(isinstance(item, dict) and "author" in item for item in messages):
         return _palm_chat(line)
-    return chats.chat(line["messages"], tools=line.get("tools"))
+    if line.get("context"):
+        raise Unconvertible("`context` stands beside messages that have no `author`", ("context",))
+    tools, functions = line.get("tools") or [], line.get("functions") or []
+    if tools and functions:
+        raise Unconvertible("`tools` and `functions` say the same: give one", ("functions",))
+    talk = [*_system(line), *chats.placed(messages, "messages")]
+    return chats.chat(talk, tools=tools or functions)
+
+
+def _system(line: Fields, key: str = "system") -> list[Placed]:
+    """What a key beside the messages has the system say."""
+    return [((key,), {"role": "system", "content": text_of(line, key)})] if line.get(key) else []
 
 
 def _palm_chat(line: Fields) -> Example:
     names = {"user": "user", "bot": "assistant", "assistant": "assistant"}
-    messages = [{"role": "system", "content": line["context"]}] if line.get("context") else []
-    for at, item in enumerate(line["messages"]):
+    messages = _system(line, "context")
+    for path, item in chats.placed(line["messages"], "messages"):
         author = item.get("author") if isinstance(item, dict) else None
         if not isinstance(author, str) or author not in names:
-            raise Unconvertible(f"the author {shown(author)}", ("messages", at))
-        messages.append({"role": names[author], "content": item.get("content")})
+            raise Unconvertible(f"the author {shown(author)}", path)
+        messages.append((path, {"role": names[author], "content": item.get("content")}))
     return chats.chat(messages, tools=None)
 
 
 def _conversations(line: Fields) -> Example:
+    spoken = _spoken(chats.placed(line["conversations"], "conversations"))
+    return chats.chat([*_system(line), *spoken], tools=None)
+
+
+def _spoken(items: Iterable[Placed]) -> list[Placed]:
+    """Messages that say `from` and `value`, as they are named elsewhere."""
     names = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
-    messages = [{"role": "system", "content": line["system"]}] if line.get("system") else []
-    for at, item in enumerate(chats.listed(line, "conversations")):
+    names["system"] = "system"
+    messages = []
+    for path, item in items:
         who = item.get("from") if isinstance(item, dict) else None
-        role = "system" if who == "system" else names.get(who) if isinstance(who, str) else None
+        role = names.get(who) if isinstance(who, str) else None
         if role is None:
-            raise Unconvertible(f"the speaker {shown(who)}", ("conversations", at))
-        messages.append({"role": role, "content": item.get("value")})
-    return chats.chat(messages, tools=None)
+            raise Unconvertible(f"the speaker {shown(who)}", path)
+        if not isinstance(item.get("value"), str):
+            what = shown(item.get("value"))
+            raise Unconvertible(f"`value` must be text, not {what}", (*path, "value"))
+        messages.append((path, {"role": role, "content": item["value"]}))
+    return messages
 
 
 def _instruction(line: Fields) -> Example:
-    question, more = text_of(line, "instruction"), line.get("input") or ""
+    beside = "context" if "context" in line else "input"
+    question, more = text_of(line, "instruction"), line.get(beside) or ""
     if not isinstance(more, str):
-        raise Unconvertible("`input` is not text", ("input",))
+        raise Unconvertible(f"`{beside}` is not text", (beside,))
     if more:
         question = f"{question}\n\n{more}"
-    answer = chats.turn("model", text_of(line, "output"))
+    answer = chats.turn("model", text_of(line, "response" if "response" in line else "output"))
     example: Example = {"contents": [chats.turn("user", question), answer]}
     return chats.instructed(example, [line["system"]] if line.get("system") else [])
 
@@ -99,44 +140,99 @@ def _instruction(line: Fields) -> Example:
 def _prompt(line: Fields) -> Example:
     answer = "completion" if "completion" in line else "response"
     if isinstance(line["prompt"], list):
-        return chats.chat([*line["prompt"], *chats.listed(line, answer)], tools=line.get("tools"))
-    return _pair(line, "prompt", answer)
+        asked, said = line["prompt"], chats.listed(line, answer)
+        talk = [*_system(line), *chats.placed(asked, "prompt"), *chats.placed(said, answer)]
+        return chats.chat(talk, tools=line.get("tools"))
+    system = [line["system"]] if line.get("system") else []
+    return chats.instructed(_pair(line, "prompt", answer), system)
 
 
 def _chosen(line: Fields) -> Example:
-    chosen, rejected, prompt = line["chosen"], line.get("rejected"), line.get("prompt")
-    if isinstance(chosen, str) and isinstance(rejected, str):
-        if isinstance(prompt, list):
-            asked = chats.chat(prompt, tools=None)
-        else:
-            asked = {"contents": [chats.turn("user", text_of(line, "prompt"))]}
-        return _preferred(asked, [chats.turn("model", chosen)], [chats.turn("model", rejected)])
-    if not isinstance(chosen, list) or not isinstance(rejected, list):
-        raise Unconvertible("`chosen` and `rejected` must both be texts, or lists of messages", ())
-    if prompt is None:  # the answers repeat what was asked
-        prompt, chosen, rejected = chosen[:-1], chosen[-1:], rejected[-1:]
-        if line["chosen"][:-1] != line["rejected"][:-1]:
+    asked, chosen, rejected = _asked(line), _answers(line, "chosen"), _answers(line, "rejected")
+    if asked is None or len(chosen) > 1:  # the answers repeat what was asked
+        repeated, other = chosen[:-1], rejected[:-1]
+        if _said(repeated) != _said(other):
             raise Unconvertible("`chosen` and `rejected` answer different prompts", ("rejected",))
-    elif isinstance(prompt, str):
-        prompt = [{"role": "user", "content": prompt}]
-    return _compared(prompt, chosen, rejected, "chosen", "rejected")
+        if not repeated:
+            message = "there is no `prompt`, and `chosen` does not repeat one"
+            raise Unconvertible(message, (), "give `prompt`, or lists of messages as answers")
+        if asked is not None and _said(asked) not in (_said(repeated), _heard(repeated)):
+            raise Unconvertible("`chosen` answers another prompt than `prompt`", ("chosen",))
+        asked, chosen, rejected = repeated, chosen[-1:], rejected[-1:]
+    example = chats.chat([*_system(line), *asked], tools=None)
+    return _compared(example, chosen=chosen, rejected=rejected)
 
 
-def _compared(prompt: Any, chosen: Any, rejected: Any, *keys: str) -> Example:
-    answers = []
-    for key, messages in zip(keys, (chosen, rejected), strict=True):
+def _said(messages: Iterable[Placed]) -> list[Any]:
+    return [message for _, message in messages]
+
+
+def _heard(messages: Iterable[Placed]) -> list[Any]:
+    """What is said, without what the system says."""
+    return [
+        message
+        for message in _said(messages)
+        if not (isinstance(message, dict) and message.get("role") == "system")
+    ]
+
+
+def _asked(line: Fields) -> list[Placed] | None:
+    """What was asked, as messages; None where only the answers repeat it."""
+    if "conversations" in line:
+        return _spoken(chats.placed(line["conversations"], "conversations"))
+    key = "prompt" if line.get("prompt") is not None else "question"
+    prompt = line.get(key)
+    if prompt is None:
+        return None
+    if isinstance(prompt, list):
+        return chats.placed(prompt, key)
+    return [((key,), {"role": "user", "content": text_of(line, key)})]
+
+
+def _answers(line: Fields, key: str) -> list[Placed]:
+    """An answer, as messages, whether it is text, a message, or a list of them."""
+    match line.get(key):
+        case str() as text:
+            return [((key,), {"role": "assistant", "content": text})]
+        case {"from": _} as message:
+            return _spoken([((key,), message)])
+        case dict() as message:
+            return [((key,), message)]
+        case list() as messages:
+            return chats.placed(messages, key)
+        case _:
+            raise Unconvertible("`chosen` and `rejected` must both be texts, or messages", ())
+
+
+def _compared(example: Example, **answers: list[Placed]) -> Example:
+    """An example with the answers that it compares, the preferred one first."""
+    found = []
+    for key, messages in answers.items():
         turns = chats.chat(messages, tools=None).get("contents", [])
         if len(turns) != 1:
             raise Unconvertible(f"`{key}` must be one turn of the model", (key,))
-        answers.append(turns)
-    return _preferred(chats.chat(prompt, tools=None), *answers)
+        found.append(turns)
+    return _preferred(example, *found)
 
 
 def _preferred_output(line: Fields) -> Example:
     asked = line.get("input")
-    messages = asked.get("messages") if isinstance(asked, dict) else None
-    keys = ("preferred_output", "non_preferred_output")
-    return _compared(messages, line[keys[0]], line.get(keys[1]), *keys)
+    if not isinstance(asked, dict):
+        raise Unconvertible(f"`input` must be an object, not {shown(asked)}", ("input",))
+    _refuse_more(asked, _INPUT, ("input",))
+    messages = chats.placed(asked.get("messages"), "input", "messages")
+    return _compared(
+        chats.chat(messages, tools=asked.get("tools")),
+        preferred_output=chats.placed(line.get("preferred_output"), "preferred_output"),
+        non_preferred_output=chats.placed(line.get("non_preferred_output"), "non_preferred_output"),
+    )
+
+
+def _request(line: Fields) -> Example:
+    request = line["request"]
+    if not isinstance(request, dict) or "contents" not in request:
+        raise Unconvertible("`request` holds no `contents`", ("request",))
+    return chats.mended(request)
 
 
 def _candidates(line: Fields) -> Example:
@@ -159,14 +255,24 @@ FORMATS = (
         "input non_preferred_output",
         _preferred_output,
     ),
-    _format("chosen", "the preference format of other services", "prompt rejected", _chosen),
+    _format(
+        "chosen",
+        "the preference format of other services",
+        "prompt question system conversations rejected",
+        _chosen,
+    ),
     _format(
         "candidate_0",
         "the preference format of PaLM models",
         "input_text candidate_1 choice",
         _candidates,
     ),
-    _format("messages", "the chat format of other services", "tools context examples", _messages),
+    _format(
+        "messages",
+        "the chat format of other services",
+        "tools functions parallel_tool_calls system context",
+        _messages,
+    ),
     _format("conversations", "the chat format of other services", "system", _conversations),
     _format(
         "input_text",
@@ -180,11 +286,18 @@ FORMATS = (
         "output",
         lambda line: _pair(line, "text_input", "output"),
     ),
-    _format("prompt", "a prompt/completion format", "completion response tools", _prompt),
-    _format("instruction", "an instruction/output format", "input output system", _instruction),
+    _format("prompt", "a prompt/completion format", "completion response system tools", _prompt),
+    _format(
+        "instruction",
+        "an instruction/output format",
+        "input context output response system",
+        _instruction,
+    ),
+    _format(
+        "question",
+        "a question/answer format",
+        "answer",
+        lambda line: _pair(line, "question", "answer"),
+    ),
+    _format("request", "the format of batch predictions", "", _request),
 )
-
-
-def written(example: Fields) -> bytes:
-    """An example as a line of a file."""
-    return json.dumps(example, ensure_ascii=False).encode() + b"\n"

@@ -8,7 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -23,6 +23,11 @@ DEPTH_LIMIT = 100
 VALUES_LIMIT = 100_000
 """The most values of an example: each takes far more memory read than written, and a token or more.
 No base model takes as many tokens in one example."""
+
+_ONE_A_LINE = "put each example on a line of its own, which ends in a line feed"
+_UTF8 = "save the file as UTF-8"
+_ANEW = "write or copy the file again: a part of it is lost"
+_AS_WRITTEN = "write each line as one JSON object, as a JSON library does"
 
 _START = 64
 _MARKS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[,\[{]', re.DOTALL)
@@ -80,18 +85,20 @@ def _cut(line: bytes) -> bytes:
 def read_text(line: bytes) -> str:
     """The text of a line, or Unreadable."""
     if isinstance(line, TooLong):
-        raise _unreadable("too-long", f"the line is longer than {LINE_LIMIT >> 20} MiB")
+        message = f"the line is longer than {LINE_LIMIT >> 20} MiB"
+        raise _unreadable("too-long", message, _ONE_A_LINE)
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
         column = len(line[: error.start].decode("utf-8")) + 1
-        raise _unreadable("not-utf8", "the line is not UTF-8", column) from None
+        raise _unreadable("not-utf8", "the line is not UTF-8", _UTF8, column) from None
 
 
 def read_example(text: str, *, ended: bool) -> Mapping[str, Any]:
     """The JSON object on a line, or Unreadable."""
     if _is_crowded(text):
-        raise _unreadable("too-many-values", f"more than {VALUES_LIMIT:,} values in one example")
+        message = f"more than {VALUES_LIMIT:,} values in one example"
+        raise _unreadable("too-many-values", message, "split it: no model takes as much at once")
     try:
         value = _decode(text)
     except json.JSONDecodeError as error:
@@ -100,19 +107,20 @@ def read_example(text: str, *, ended: bool) -> Mapping[str, Any]:
         raise _unreadable(
             "repeated-key",
             f"the key {shown(error.key)} is given twice in one object",
+            "give it once: one reader keeps the first of two, another one the last",
             _second(text, error.key),
         ) from None
     except RecursionError:
         raise _too_deep() from None
     except Unreadable as error:
         column = text.find(error.problem.message.split("`")[1]) + 1
-        raise _unreadable(error.problem.kind, error.problem.message, column) from None
+        raise Unreadable(replace(error.problem, column=column)) from None
     except ValueError:  # an integer of thousands of digits
-        raise _unreadable(
-            "not-json", "not JSON that everyone can read: a number too long"
-        ) from None
+        message = "not JSON that everyone can read: a number too long"
+        raise _unreadable("not-json", message, "write so long a number as text") from None
     if not isinstance(value, dict):
-        raise _unreadable("not-object", f"each line must be a JSON object, not {shown(value)}")
+        message = f"each line must be a JSON object, not {shown(value)}"
+        raise _unreadable("not-object", message, """an example is `{"contents": […]}`""")
     if _SURROGATE.search(text):
         _refuse_surrogates(value)
     if text.count("[") + text.count("{") > DEPTH_LIMIT and _depth(value) > DEPTH_LIMIT:
@@ -130,12 +138,16 @@ def _is_crowded(text: str) -> bool:
 
 def _not_json(text: str, error: json.JSONDecodeError, *, ended: bool) -> Unreadable:
     if not ended and error.pos >= len(text.rstrip()):
-        return _unreadable("cut-off", "the last line is cut off", error.pos + 1)
+        return _unreadable("cut-off", "the last line is cut off", _ANEW, error.pos + 1)
     if not ended and error.msg.startswith("Unterminated string"):
-        return _unreadable("cut-off", "the last line is cut off", len(text) + 1)
+        return _unreadable("cut-off", "the last line is cut off", _ANEW, len(text) + 1)
     if text.startswith("\x00", error.pos):
-        return _unreadable("not-json", "not JSON: a NUL byte", error.pos + 1)
-    return _unreadable("not-json", f"not JSON: {error.msg}", error.pos + 1)
+        return _unreadable("not-json", "not JSON: a NUL byte", _ANEW, error.pos + 1)
+    if error.msg == "Extra data":
+        ends = "\r" in text[: error.pos]
+        message = "lines end in CR alone" if ends else "more behind the end of the example"
+        return _unreadable("not-json", f"not JSON: {message}", _ONE_A_LINE, error.pos + 1)
+    return _unreadable("not-json", f"not JSON: {error.msg}", _AS_WRITTEN, error.pos + 1)
 
 
 class _RepeatedKey(ValueError):
@@ -153,7 +165,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _constant(word: str) -> NoReturn:
-    raise _unreadable("not-a-number", f"`{word}` is not a JSON number")
+    raise _unreadable("not-a-number", f"`{word}` is not a JSON number", "leave it out, or say null")
 
 
 _decode = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant).decode
@@ -185,7 +197,12 @@ def _refuse_surrogates(example: Mapping[str, Any]) -> None:
         match value:
             case str() if any("\ud800" <= letter <= "\udfff" for letter in value):
                 raise Unreadable(
-                    Problem(kind="half-character", message="not valid Unicode", path=path)
+                    Problem(
+                        kind="half-character",
+                        message="not valid Unicode",
+                        path=path,
+                        help="half of a character is left, `\\ud800` to `\\udfff`: write it whole",
+                    )
                 )
             case list():
                 left.extend(((*path, index), item) for index, item in enumerate(value))
@@ -195,8 +212,8 @@ def _refuse_surrogates(example: Mapping[str, Any]) -> None:
 
 
 def _too_deep() -> Unreadable:
-    return _unreadable("too-deep", "nested too deeply")
+    return _unreadable("too-deep", "nested too deeply", f"at most {DEPTH_LIMIT} levels are read")
 
 
-def _unreadable(kind: str, message: str, column: int = 1) -> Unreadable:
-    return Unreadable(Problem(kind=kind, message=message, column=column))
+def _unreadable(kind: str, message: str, help: str, column: int = 1) -> Unreadable:
+    return Unreadable(Problem(kind=kind, message=message, help=help, column=column))

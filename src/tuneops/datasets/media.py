@@ -53,6 +53,7 @@ def media_findings(checked: Checked, seen: Mapping[str, Seen | None]) -> Iterato
             code="dataset-media",
             message=f"{left:,} more files that it names were not looked for",
             where=SourceRef(path=checked.path, line=1, column=1),
+            help="check a part of it at a time",
             severity=Severity.WARNING,
         )
 
@@ -69,7 +70,8 @@ def _problems(link: Link, seen: Seen | None, checked: Checked) -> Iterator[Probl
         )
         return
     if seen.trouble:
-        yield _warning(link, "trouble", f"{uri} cannot be looked at: {seen.trouble}")
+        message = f"{uri} cannot be looked at: {seen.trouble}"
+        yield _warning(link, "trouble", message, "see that your login may read the object")
         return
     most = checked.limits.media_bytes.of(link.kind) if link.kind else None
     if most is not None and seen.size > most.most:
@@ -83,10 +85,10 @@ def _problems(link: Link, seen: Seen | None, checked: Checked) -> Iterator[Probl
             severity=most.severity,
         )
     if not seen.size:
-        yield _warning(link, "empty", f"{uri} is empty")
+        yield _warning(link, "empty", f"{uri} is empty", "write it again")
     if not _same_type(seen.content_type, link.mime_type):
         message = f"{uri} is stored as {shown(seen.content_type)}, not {shown(link.mime_type)}"
-        yield _warning(link, "type", message)
+        yield _warning(link, "type", message, "mend the one that is wrong")
 
 
 def _article(kind: str | None) -> str:
@@ -102,10 +104,11 @@ def _bare(mime_type: str) -> str:
     return mime_type.partition(";")[0].strip().lower()
 
 
-def _warning(link: Link, kind: str, message: str) -> Problem:
+def _warning(link: Link, kind: str, message: str, help: str) -> Problem:
     return Problem(
         kind=kind,
         message=message,
+        help=help,
         path=link.path,
         code="dataset-media",
         severity=Severity.WARNING,

@@ -46,6 +46,7 @@ _OBJECT = re.compile(r"gs://[^/]+/.")
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)s")
 _OFFSETS = ("startOffset", "start_offset", "endOffset", "end_offset")
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
+_TYPED = """say what it is, as in `"mimeType": "image/png"`"""
 _MEDIA = {
     "image/": "image",
     "video/": "video",
@@ -103,12 +104,18 @@ def part_problems(part: object, path: Path) -> Iterator[Problem]:
             kind="part",
             message="a part needs `text`, `fileData`, `functionCall` or `functionResponse`",
             path=path,
+            help="""write `{"text": "…"}`, or check the spelling of its key""",
         )
         return
     known = [key for key in part if key in KINDS]
     if len(known) > 1:
         words = " and ".join(f"`{key}`" for key in known[:3])
-        yield Problem(kind="two-in-one", message=f"a part holds one thing, not {words}", path=path)
+        yield Problem(
+            kind="two-in-one",
+            message=f"a part holds one thing, not {words}",
+            path=path,
+            help="make a part of each",
+        )
         return
     yield from unknown_keys(part, KINDS.keys() | _BESIDE, path, "a part")
     if len(part) > 1:
@@ -142,6 +149,7 @@ def _offsets(part: Mapping[str, Any], path: Path) -> Iterator[Problem]:
                     message=f"`{key}` must be seconds such as `25s`, not {shown(piece[key])}",
                     path=(*path, name, key),
                     code="dataset-media",
+                    help="its length is not checked until this can be read",
                     severity=Severity.WARNING,
                 )
 
@@ -156,6 +164,7 @@ def twice(fields: Mapping[str, Any], path: Path) -> Iterator[Problem]:
                 kind=f"both-{camel}",
                 message=f"`{camel}` and `{snake}` are one field in two spellings; give one",
                 path=(*path, second),
+                help=f"leave `{snake}` out if both say the same",
             )
 
 
@@ -177,13 +186,19 @@ def unknown_keys(
 
 def _text(value: object, path: Path) -> Iterator[Problem]:
     if not isinstance(value, str):
-        yield Problem(kind="text", message=f"`text` must be text, not {shown(value)}", path=path)
+        yield Problem(
+            kind="text",
+            message=f"`text` must be text, not {shown(value)}",
+            path=path,
+            help="put it in quotes, or leave the part out",
+        )
     elif not value or value.isspace():
         yield Problem(
             kind="empty-text",
             message="the text is empty" if not value else "the text is nothing but blanks",
             path=path,
             code="dataset-text",
+            help="leave the part out, or the example, if nothing is to be learnt from silence",
             severity=Severity.WARNING,
         )
 
@@ -197,6 +212,7 @@ def _file(value: object, path: Path) -> Iterator[Problem]:
             kind="file-uri",
             message=f"`fileUri` must be a gs:// or https:// address, not {shown(uri)}",
             path=(*path, "fileUri"),
+            help="copy the file into a bucket, and name it `gs://bucket/name`",
         )
     elif uri.startswith("gs://") and not names_object(uri):
         yield Problem(
@@ -204,10 +220,16 @@ def _file(value: object, path: Path) -> Iterator[Problem]:
             message=f"{shown(uri)} names no object: `gs://bucket/name`",
             path=(*path, "fileUri"),
             code="dataset-media",
+            help="name one object in it; a bucket or a folder is no file",
             severity=Severity.WARNING,
         )
     if not isinstance(mime_type, str):
-        yield Problem(kind="mime-type", message="`fileData` needs a `mimeType`", path=path)
+        yield Problem(
+            kind="mime-type",
+            message="`fileData` needs a `mimeType`",
+            path=path,
+            help=_TYPED,
+        )
     else:
         yield from _mime_type(mime_type, uri, path)
 
@@ -222,9 +244,15 @@ def _inline(value: object, path: Path) -> Iterator[Problem]:
             kind="inline-data",
             message="`data` must be the file's bytes in base64",
             path=(*path, "data"),
+            help="encode the bytes, or name the file by `fileData`",
         )
     if not isinstance(mime_type, str):
-        yield Problem(kind="inline-type", message="`inlineData` needs a `mimeType`", path=path)
+        yield Problem(
+            kind="inline-type",
+            message="`inlineData` needs a `mimeType`",
+            path=path,
+            help=_TYPED,
+        )
     else:
         yield from _mime_type(mime_type, None, path)
 
@@ -234,8 +262,10 @@ def _mime_type(mime_type: str, uri: object, path: Path) -> Iterator[Problem]:
     ending = posixpath.splitext(uri)[1].lower() if isinstance(uri, str) else ""
     if kind is None:
         message = f"{shown(mime_type)} is no type of image, video, audio or PDF"
+        help_ = "convert the file to a type that the service reads, or leave the example out"
     elif _ENDINGS.get(ending, kind) != kind:
         message = f"the file ends in `{ending}`, but its type is {shown(mime_type)}"
+        help_ = "mend the type, or the file's name"
     else:
         return
     yield Problem(
@@ -243,6 +273,7 @@ def _mime_type(mime_type: str, uri: object, path: Path) -> Iterator[Problem]:
         message=message,
         path=(*path, "mimeType"),
         code="dataset-media",
+        help=help_,
         severity=Severity.WARNING,
     )
 
@@ -251,7 +282,10 @@ def _function(value: object, path: Path, content: str) -> Iterator[Problem]:
     fields = value if isinstance(value, dict) else {}
     if not isinstance(fields.get("name"), str) or not fields["name"]:
         yield Problem(
-            kind="function-name", message=f"`{path[-1]}` needs the function's `name`", path=path
+            kind="function-name",
+            message=f"`{path[-1]}` needs the function's `name`",
+            path=path,
+            help="name the function as `tools` declares it",
         )
     held = fields.get(content, {})
     if not isinstance(held, dict):
@@ -259,4 +293,5 @@ def _function(value: object, path: Path, content: str) -> Iterator[Problem]:
             kind="function-content",
             message=f"`{content}` must be an object, not {shown(held)}",
             path=(*path, content),
+            help="""give what it holds by name, as in `{"city": "Lyon"}`; nothing is `{}`""",
         )

@@ -15,14 +15,15 @@ class Problem:
     """One fault of one line. Problems of one `kind` are counted together.
 
     The place is a path into the example where it could be read, else a column, counted from 1.
+    `help` says what to do about it.
     """
 
     kind: str
     message: str
+    help: str
     path: Path = ()
     column: int = 1
     code: str = "dataset-line"
-    help: str | None = None
     severity: Severity = Severity.ERROR
 
 

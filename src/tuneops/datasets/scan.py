@@ -17,7 +17,7 @@ from tuneops.datasets.places import column_of
 from tuneops.datasets.plain import MEASURES
 from tuneops.datasets.problems import Problem
 from tuneops.datasets.repeats import Repeats
-from tuneops.datasets.sniff import other_format
+from tuneops.datasets.sniff import Other, other_format
 from tuneops.datasets.tokens import NONE, Tokens, span
 from tuneops.datasets.weights import Link, Weight, dropped, text_only, weigh
 
@@ -68,7 +68,7 @@ class Scan:
         self.letters = [0, 0, 0, 0]
         self.media = NONE
         self.marked = False
-        self.format: str | None = None
+        self.format: Other | None = None
         self.tallies: dict[str, Tally] = {}
         self.repeats = Repeats()
         self.video: Counter[str] = Counter()

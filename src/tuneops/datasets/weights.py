@@ -95,6 +95,7 @@ def text_only(example: Mapping[str, Any], severity: Severity) -> Iterator[Proble
                     message="this model learns from text only",
                     path=("contents", index, "parts", at),
                     code="dataset-limit",
+                    help="leave the part out, or tune a base model that takes files",
                     severity=severity,
                 )
 

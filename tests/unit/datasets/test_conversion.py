@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.dataset_cases import GOOD, MODEL, PAIR, USER, answer, turn
+from tests.support.dataset_cases import GOOD, MODEL, PAIR, USER, answer, file, turn
 from tuneops.core.recipe import Method
 from tuneops.datasets.checks import check
 from tuneops.datasets.conversion import SHOWN, Conversion
@@ -46,9 +46,24 @@ COMPARED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("line", "wanted"),
-    [
+def image(url: str, detail: str = "auto") -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url, "detail": detail}}
+
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+INSTRUCTED = {"systemInstruction": {"parts": [{"text": "Be brief."}]}}
+NAMED = {"enum": ["type"], "default": {"type": "x"}}
+FUNCTION = {"name": "stock", "parameters": {"type": "object", "properties": {
+    "type": {"type": ["string", "null"], **NAMED}}}}  # fmt: skip
+DECLARED = {"name": "stock", "parameters": {"type": "OBJECT", "properties": {
+    "type": {"type": "STRING", "nullable": True, **NAMED}}}}  # fmt: skip
+CALLING = [TALK[0], {"role": "assistant", "function_call": {"name": "stock", "arguments": "{}"}},
+           {"role": "function", "name": "stock", "content": "3"}, TALK[1]]  # fmt: skip
+CALLED = [ASKED, turn("model", {"functionCall": {"name": "stock", "args": {}}}),
+          turn(None, {"functionResponse": {"name": "stock", "response": {"result": "3"}}}),
+          ANSWERED]  # fmt: skip
+
+KNOWN = [
         (GOOD, GOOD),
         (PAIR, PAIR),
         ({"messages": TALK}, PLAIN),
@@ -77,8 +92,35 @@ COMPARED = {
         ({"contents": [USER, turn("assistant", "x")]}, {"contents": [USER, turn("model", "x")]}),
         ({"contents": [turn("system", "s"), USER, MODEL]},
          {"systemInstruction": {"parts": [{"text": "s"}]}, "contents": [USER, MODEL]}),
-    ],
-)  # fmt: skip
+        ({"messages": TALK, "system": "Be brief."}, {**INSTRUCTED, **PLAIN}),
+        ({"messages": TALK, "parallel_tool_calls": False, "id": None}, PLAIN),
+        ({"messages": CALLING, "functions": [FUNCTION]},
+         {"contents": CALLED, "tools": [{"functionDeclarations": [DECLARED]}]}),
+        ({"messages": [{"role": "user", "content": [image("gs://b/1.JPG"), {
+            "type": "text", "text": "Hi?"}]}, TALK[1]]},
+         {"contents": [turn("user", file("image/jpeg", "gs://b/1.JPG"), "Hi?"), ANSWERED]}),
+        ({"system": "Be brief.", "prompt": "Hi?", "completion": "Ho."}, {**INSTRUCTED, **PLAIN}),
+        ({"system": "Be brief.", "prompt": TALK[:1], "completion": TALK[1:]},
+         {**INSTRUCTED, **PLAIN}),
+        ({"question": "Hi?", "answer": "Ho."}, PLAIN),
+        ({"instruction": "Hi", "context": "Bob", "response": "Ho."},
+         {"contents": [turn("user", "Hi\n\nBob"), ANSWERED]}),
+        ({"system": "Be brief.", "question": "Hi?", "chosen": "Ho.", "rejected": "No."},
+         {**INSTRUCTED, **COMPARED}),
+        ({"prompt": "Hi?", "chosen": TALK, "rejected": [TALK[0], NO]}, COMPARED),
+        ({"prompt": "Hi?", "chosen": [SYSTEM, *TALK], "rejected": [SYSTEM, TALK[0], NO]},
+         {**INSTRUCTED, **COMPARED}),
+        ({"conversations": [{"from": "human", "value": "Hi?"}],
+          "chosen": {"from": "gpt", "value": "Ho."}, "rejected": NO}, COMPARED),
+        ({"input": {"messages": TALK[:1], "tools": [FUNCTION], "parallel_tool_calls": True},
+          "preferred_output": TALK[1:], "non_preferred_output": [NO]},
+         {**COMPARED, "tools": [{"functionDeclarations": [DECLARED]}]}),
+        ({"request": PLAIN}, PLAIN),
+]  # fmt: skip
+FOREIGN = [line for line, _ in KNOWN]
+
+
+@pytest.mark.parametrize(("line", "wanted"), KNOWN)
 def test_a_format_that_is_known(line: Any, wanted: Any) -> None:
     assert example(convert(line)) == wanted
 
@@ -149,12 +191,33 @@ def test_calls_of_functions_are_kept() -> None:
         ({"messages": [TALK[0], {**TALK[1], "weight": 0}]}, "`weight` has no place"),
         ({"messages": [*TALK, {"role": "system", "content": "x"}]}, "after the first turn"),
         ({"messages": [{"role": "critic", "content": "x"}]}, "the role `critic`"),
+        ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}, TALK[1]]},
+         "of the type `input_audio` is not converted"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}, TALK[1]]},
+         "an image is converted by its address"),
+        ({"messages": [{"role": "user", "content": [image("data:image/png;base64,AAAA")]}, NO]},
+         "an image is converted by its address"),
+        ({"messages": [{"role": "user", "content": [image("gs://b/1.png", "low")]}, NO]},
+         "the `detail` of an image"),
+        ({"messages": [TALK[0], {"role": "assistant", "content": [image("gs://b/1.png")]}]},
          "of the type `image_url` is not converted"),
+        ({"messages": TALK, "tools": 5}, "`tools` must be a list, not `5`"),
+        ({"messages": TALK, "tools": [{"name": "f"}], "functions": [{"name": "f"}]}, "give one"),
+        ({"messages": TALK, "context": "Be brief."}, "`context` stands beside"),
+        ({"context": "", "messages": [{"author": "user", "content": "Hi?"}], "examples": [7]},
+         "`examples` has no place"),
+        ({"messages": TALK, "tools": [{"name": "f", "parameters": {"type": ["a", "b"]}}]},
+         "a parameter of the type a list"),
+        ({"input": {"messages": TALK[:1], "temperature": 1}, "preferred_output": TALK[1:],
+          "non_preferred_output": [NO]}, "`temperature` has no place"),
+        ({"prompt": "Hm?", "chosen": TALK, "rejected": [TALK[0], NO]}, "another prompt"),
+        ({"chosen": "Ho.", "rejected": "No."}, "there is no `prompt`"),
+        ({"a": 1, "messages": TALK, "b": 2, "c": None, "d": []}, "`a`, `b` have no place"),
+        ({"request": {"prompt": "x"}}, "holds no `contents`"),
         ({"messages": TALK[:1]}, "no answer to learn"),
         ({"messages": [TALK[0], {"role": "assistant", "tool_calls": [
             {"function": {"name": "f", "arguments": "{"}}]}]}, "must be a JSON object"),
-        ({"prompt": "a"}, "`response` must be text"),
+        ({"prompt": "a"}, "there is no `response`"),
         ({"prompt": "a", "chosen": "b"}, "must both be texts"),
         ({"chosen": TALK, "rejected": [{"role": "user", "content": "other"}, TALK[1]]},
          "different prompts"),
@@ -167,18 +230,24 @@ def test_what_is_said_of_a_line_that_cannot_be(line: Any, words: str) -> None:
     (finding,) = run.findings
     assert words in finding.message
     assert finding.where is not None and finding.where.line == 2
+    assert finding.help
     assert (run.examples, run.refused) == (1, 1)
 
 
 def test_keys_can_be_left_out_and_kinds_do_not_mix() -> None:
     assert example(convert({"messages": TALK, "id": 7}, dropped=("id",))) == PLAIN
-    assert convert(PLAIN, COMPARED).refused == 1
+    (finding,) = convert(PLAIN, COMPARED).findings
+    assert finding.message == "this is a preference example, and the others are supervised"
     assert convert(PLAIN, method=Method.PREFERENCE).refused == 1
 
 
 def test_an_array_is_taken_apart_and_other_files_are_named() -> None:
     run = converted(json.dumps([{"prompt": "Hi?", "completion": "Ho."}] * 2, indent=1).encode())
     assert run.examples == 2
+    items = json.dumps([{"prompt": "Hi?", "completion": "Ho."}, {"prompt": 7}], indent=1)
+    (finding,) = converted(items.encode()).findings
+    assert finding.where is not None and finding.where.line == 1
+    assert finding.notes == ("item 2 of the array; prompt",)
     for content, words in (
         (b"[{", "a JSON array"),
         (b'[{"a": 1, "a": 2}]', "a JSON array"),
@@ -186,7 +255,7 @@ def test_an_array_is_taken_apart_and_other_files_are_named() -> None:
         (b"a,b\n1,2\n", "CSV"),
     ):
         (finding,) = converted(content).findings
-        assert words in finding.message
+        assert words in finding.message and finding.help
     assert converted(b"").examples == 0
     assert converted(b"[]").examples == 0
 
