@@ -81,6 +81,16 @@ def test_how_versions_differ(folder: Path) -> None:
         "data diff train.jsonl train.jsonl",
         "data diff train.jsonl new.jsonl -f json",
     )
+    (folder / "packed.jsonl").write_bytes(gzip.compress(b"{}", mtime=0))
+    (folder / "all.json").write_text(json.dumps([GOOD, GOOD]))
+    (folder / "empty.jsonl").write_bytes(b"")
+    compare_runs(
+        "data-diff-others",
+        folder,
+        "data diff train.jsonl packed.jsonl",
+        "data diff all.json train.jsonl",
+        "data diff tone.jsonl empty.jsonl",
+    )
 
 
 def test_formats_of_others_are_converted_or_told(folder: Path) -> None:
@@ -180,6 +190,15 @@ def test_a_dataset_that_leads_out_of_the_project_is_refused(sample: Path, tmp_pa
     done = tuneops(sample, "validate")
     assert done.code == 65
     assert "is not a regular file" in done.err
+
+
+@pytest.mark.parametrize(("columns", "most"), [(12, 8), (40, 26), (80, 40), (200, 40)])
+def test_bars_are_as_long_as_there_is_room(columns: int, most: int, folder: Path) -> None:
+    write(folder / "wide.jsonl", *[said(n, "da " * 4 * n) for n in range(200, 220)])
+    done = tuneops(folder, "data", "stats", "wide.jsonl", env=bare(COLUMNS=str(columns)))
+    bars = [line for line in done.out.splitlines() if "█" in line]
+    assert max(line.count("█") for line in bars if " - " in line) == most
+    assert columns < 30 or max(map(len, bars)) <= columns
 
 
 def test_bars_in_a_poor_encoding_are_plain(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Look into datasets that are named on the command line: what `data` does."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,9 +18,11 @@ from tuneops.datasets.distribution import distribution
 from tuneops.datasets.files import blocks, open_file, scan_file
 from tuneops.datasets.limits import ANY, Limits, limits_of
 from tuneops.datasets.scan import Scan
+from tuneops.datasets.sniff import other_format
 from tuneops.diagnostics import Diagnostic, SourceRef, has_errors, sort_key
 from tuneops.errors import InputError, NoCredentials, ProviderError, TuneopsError
 from tuneops.render.data import (
+    Statistics,
     checked_json,
     checked_lines,
     difference_json,
@@ -33,7 +36,9 @@ from tuneops.store.files import write_blocks
 
 _HEAD = 1 << 20
 _BUCKET = "gs://"
-_NO_OBJECT = "names no object; a dataset is a file or `gs://bucket/object.jsonl`"
+_NO_OBJECT = "a dataset is a file or `gs://bucket/object.jsonl`"
+_NOT_THERE = "put the object there, or mend its name"
+_ANOTHER = "name the file that holds the examples"
 _NO_PATTERN = "the names of objects are taken letter by letter: name each one"
 _NO_PIPE = "what comes through a pipe cannot be read twice: write it to a file first"
 _NO_ADDRESS = "download it, or copy it into a bucket, and name that"
@@ -115,11 +120,14 @@ def show_statistics(chosen: Options, name: str, *, kind: str | None) -> int:
     if scan.format is not None or not scan.examples:
         raise InputError(checked.findings)
     tokens, turns = distribution(scan.sizes or ()), distribution(scan.turns or ())
+    found = Statistics(
+        name=name, method=method, summary=checked.summary, tokens=tokens, turns=turns
+    )
     if chosen.machine:
-        found = statistics_json(name, method, checked.summary, tokens, turns)
-        chosen.console.answer_json({"formatVersion": 1, "command": "data stats", **found})
+        document = statistics_json(found)
+        chosen.console.answer_json({"formatVersion": 1, "command": "data stats", **document})
         return 0
-    chosen.console.answer(statistics_lines(name, method, checked.summary, tokens, turns))
+    chosen.console.answer(statistics_lines(found, width=shutil.get_terminal_size().columns))
     if has_errors(checked.findings):
         chosen.console.say([Line("Some lines are not as they must be: `tuneops data check` them.")])
     return 0
@@ -127,7 +135,13 @@ def show_statistics(chosen: Options, name: str, *, kind: str | None) -> int:
 
 def show_difference(chosen: Options, old: str, new: str, *, kind: str | None) -> int:
     """Show how two versions of a dataset differ; give the exit code."""
-    method = _method(chosen, new, kind)
+    was, now = (_first_line(chosen, name) for name in (old, new))
+    for name, line in ((old, was), (new, now)):
+        if (other := other_format(line)) is not None:
+            message = f"this is {other.name}, not one JSON object on each line"
+            help_ = other.help.replace("FILE", name)
+            raise InputError((_finding(name, message, help_, code="dataset-format"),))
+    method = Method(kind) if kind else _looks_like(now or was)
     with _opened(chosen, old) as before, _opened(chosen, new) as after:
         found = compare(before, after, method)
     if chosen.machine:
@@ -181,13 +195,13 @@ def _all_or_none(run: Conversion, lines: Iterator[bytes]) -> Iterator[bytes]:
         last = [] if more <= 0 else [_more(run, more)]
         raise InputError((*run.findings, *last))
     if not run.examples:
-        raise InputError((_finding(run.path, "there are no examples in it", code="dataset-empty"),))
+        message = "there are no examples in it"
+        raise InputError((_finding(run.path, message, _ANOTHER, code="dataset-empty"),))
 
 
 def _more(run: Conversion, more: int) -> Diagnostic:
-    return _finding(
-        run.path, f"{counted(more, 'more line', 'more lines')} cannot be converted either"
-    )
+    message = f"{counted(more, 'more line', 'more lines')} cannot be converted either"
+    return _finding(run.path, message, "mend the first ones, and convert it again")
 
 
 def _media(chosen: Options, every: Sequence[Checked]) -> list[Diagnostic]:
@@ -205,8 +219,8 @@ def _same(name: str) -> Diagnostic:
     return _finding(
         name,
         "the file is checked on the data that it is trained on",
+        "name another file with `--validation`",
         code="same-dataset",
-        help_="name another file with `--validation`",
     )
 
 
@@ -256,14 +270,20 @@ def _each(
 
 def _method(chosen: Options, name: str, kind: str | None) -> Method:
     """The method that was named, or that the first example looks like."""
-    if kind is not None:
-        return Method(kind)
+    return Method(kind) if kind else _looks_like(_first_line(chosen, name))
+
+
+def _looks_like(line: bytes) -> Method:
+    return Method.PREFERENCE if b'"completions"' in line else Method.SUPERVISED
+
+
+def _first_line(chosen: Options, name: str) -> bytes:
+    """The first line that is not blank, as far as the head of the file has it."""
     with _opened(chosen, name) as opened:
         head = b""
         while len(head) < _HEAD and (block := next(opened, b"")):
             head += block
-    first = head.lstrip().partition(b"\n")[0]
-    return Method.PREFERENCE if b'"completions"' in first else Method.SUPERVISED
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")[0]
 
 
 def _scanned(chosen: Options, name: str, scan: Scan) -> Scan:
@@ -290,13 +310,14 @@ def _opened(chosen: Options, name: str) -> Iterator[Iterator[bytes]]:
     from tuneops.gcs.names import ObjectName
 
     if ObjectName.parse(name) is None:
-        raise InputError((_finding(name, f"`{name[:80]}` {_NO_OBJECT}", code="bad-dataset"),))
+        message = f"`{name[:80]}` names no object"
+        raise InputError((_finding(name, message, _NO_OBJECT, code="bad-dataset"),))
     with join_store(_project_of(chosen, name)) as store:
         stored = store.describe(name)
         if stored is None:
             message = f"dataset `{name}` does not exist"
-            help_ = _NO_PATTERN if set("*?[") & set(name) else None
-            raise InputError((_finding(name, message, code="dataset-missing", help_=help_),))
+            help_ = _NO_PATTERN if set("*?[") & set(name) else _NOT_THERE
+            raise InputError((_finding(name, message, help_, code="dataset-missing"),))
         with store.read(stored) as found:
             yield found
 
@@ -317,15 +338,13 @@ def _refuse_address(name: str) -> None:
     help_ = _NO_PIPE if name == "-" else _NO_ADDRESS if "://" in name else None
     if help_ is not None and not Path(name).exists():
         message = f"a dataset is a file or `gs://bucket/object.jsonl`, not `{name[:80]}`"
-        raise InputError((_finding(name, message, code="bad-dataset", help_=help_),))
+        raise InputError((_finding(name, message, help_, code="bad-dataset"),))
 
 
 def _refused(name: str, message: str, help_: str) -> InputError:
-    return InputError((_finding(name, message, help_=help_),))
+    return InputError((_finding(name, message, help_),))
 
 
-def _finding(
-    path: str, message: str, *, code: str = "dataset-convert", help_: str | None = None
-) -> Diagnostic:
+def _finding(path: str, message: str, help_: str, *, code: str = "dataset-convert") -> Diagnostic:
     where = SourceRef(path=path, line=1, column=1)
     return Diagnostic(code=code, message=message, where=where, help=help_)

@@ -5,6 +5,7 @@ some 150 bytes each; the lines themselves are not.
 """
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ SHOWN = 10
 """So many examples of a kind are told with their words."""
 
 _WORDS = 60
+_SNAKE = re.compile("_([a-z])")
+_USERS = {"args", "response", "parameters", "labels"}
+"""Below these the names are the user's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +141,11 @@ def _lines(blocks: Iterable[bytes], method: Method) -> Iterator[_Line]:
 
 def _line(number: int, raw: bytes, method: Method) -> _Line:
     try:
-        example = read_example(read_text(raw), ended=True)
+        text = read_text(raw)
+        example = read_example(text, ended=True)
     except Unreadable as fault:
         return _Line(number, hash(raw), hash(raw), 0, f"(no example: {fault})")
+    example = _one_spelling(example) if "_" in text else example
     prompt, last = _prompt(example, method)
     tokens = weigh(example, method).billed_tokens
     return _Line(number, hash(_spelled(example)), hash(_spelled(prompt)), tokens, _words(last))
@@ -164,6 +170,20 @@ def _words(turn: object) -> str:
     ]
     text = " ".join(" ".join(texts)[: 4 * _WORDS].split())
     return text if len(text) <= _WORDS else f"{text[: _WORDS - 1]}…"
+
+
+def _one_spelling(value: Any) -> Any:
+    """The same with `systemInstruction` for `system_instruction`, where names are the service's."""
+    if isinstance(value, list):
+        return [_one_spelling(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        _SNAKE.sub(lambda found: found[1].upper(), key): inner
+        if key in _USERS
+        else _one_spelling(inner)
+        for key, inner in value.items()
+    }
 
 
 def _spelled(value: Any) -> str:

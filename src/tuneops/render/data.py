@@ -4,6 +4,7 @@ Pure; names and words of the user's are made inert.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from tuneops.core.recipe import Method
@@ -14,7 +15,7 @@ from tuneops.datasets.tokens import SOURCE, Tokens
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted
 
-_BAR = 40
+_BAR, _SHORT = 40, 8
 _HEAD = ("FILE", "KIND", "EXAMPLES", "TOKENS", "AT LEAST", "AT MOST", "DUPLICATES", "DROPPED")
 _NUMBERS = ("OF AN EXAMPLE", "MIN", "P5", "MEDIAN", "MEAN", "P95", "MAX", "SUM")
 _SIGNS: tuple[tuple[Literal["added", "removed", "changed"], str, str], ...] = (
@@ -60,12 +61,22 @@ def checked_json(name: str, method: Method, summary: DatasetSummary) -> dict[str
     }
 
 
-def statistics_lines(
-    name: str, method: Method, summary: DatasetSummary, tokens: Distribution, turns: Distribution
-) -> Iterator[Line]:
-    """Counts, a table of numbers, and the spread of the tokens as bars."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """How the examples of one file are spread."""
+
+    name: str
+    method: Method
+    summary: DatasetSummary
+    tokens: Distribution
+    turns: Distribution
+
+
+def statistics_lines(statistics: Statistics, *, width: int) -> Iterator[Line]:
+    """Counts, a table of numbers, and the spread of tokens and turns as bars in so many columns."""
+    summary, tokens, turns = statistics.summary, statistics.tokens, statistics.turns
     held = f"{counted(summary.examples, 'example')}, {summary.size:,} bytes"
-    yield Line(f"{inert(name)}: {method}, {held}", "strong")
+    yield Line(f"{inert(statistics.name)}: {statistics.method}, {held}", "strong")
     parts = [f"{summary.tokens.likely:,} tokens billed in one pass"]
     parts[0] += f" ({summary.tokens.low:,} to {summary.tokens.high:,})"
     if summary.multimodal:
@@ -75,40 +86,40 @@ def statistics_lines(
         parts.append(f"{summary.dropped:,} would be dropped")
     yield Line(", ".join(parts))
     yield Line()
-    rows: list[tuple[str, ...]] = [
-        ("OF AN EXAMPLE", "MIN", "P5", "MEDIAN", "MEAN", "P95", "MAX", "SUM")
-    ]
+    rows: list[tuple[str, ...]] = [_NUMBERS]
     for what, found in (("tokens", tokens), ("turns", turns)):
         numbers = (found.low, found.p5, found.median, found.mean, found.p95, found.high)
         rows.append((what, *(f"{number:,}" for number in numbers), f"{found.total:,}"))
     for number, row in enumerate(_right(rows, first=1)):
         yield Line(row, "" if number else "strong")
-    yield Line()
-    yield from _bars(tokens)
+    for what, found in (("TOKENS", tokens), ("TURNS", turns)):
+        yield Line()
+        yield from _bars(what, found, width)
     yield Line()
     yield Line(f"Tokens: {SOURCE}.", "dim")
 
 
-def _bars(found: Distribution) -> Iterator[Line]:
+def _bars(what: str, found: Distribution, width: int) -> Iterator[Line]:
+    """Counts as bars, which a narrow terminal makes shorter."""
     most = max((bucket.count for bucket in found.buckets), default=0)
-    spans = [(f"{bucket.low:,}", f"{bucket.high:,}") for bucket in found.buckets]
-    widths = [max((len(span[side]) for span in spans), default=0) for side in (0, 1)]
-    counts = [f"{bucket.count:,}" for bucket in found.buckets]
-    width = max(map(len, counts), default=0)
-    yield Line("TOKENS", "strong")
-    for (low, high), bucket, count in zip(spans, found.buckets, counts, strict=True):
-        bar = "█" * -(-bucket.count * _BAR // most)
-        yield Line(f"{low:>{widths[0]}} - {high:>{widths[1]}}  {count:>{width}}  {bar}")
+    single = all(bucket.low == bucket.high for bucket in found.buckets)
+    ends = [max((bucket.high for bucket in found.buckets), default=0), most]
+    widest, counts = (len(f"{number:,}") for number in ends)
+    yield Line(what, "strong")
+    taken = widest + counts + 4 + (0 if single else widest + 3)
+    longest = max(_SHORT, min(_BAR, width - taken))
+    for bucket in found.buckets:
+        span = f"{bucket.low:>{widest},}" + ("" if single else f" - {bucket.high:>{widest},}")
+        bar = "█" * -(-bucket.count * longest // most)
+        yield Line(f"{span}  {bucket.count:>{counts},}  {bar}")
 
 
-def statistics_json(
-    name: str, method: Method, summary: DatasetSummary, tokens: Distribution, turns: Distribution
-) -> dict[str, Any]:
+def statistics_json(statistics: Statistics) -> dict[str, Any]:
     """The same for a machine."""
     return {
-        **checked_json(name, method, summary),
-        "tokensOfAnExample": _distribution_json(tokens),
-        "turnsOfAnExample": _distribution_json(turns),
+        **checked_json(statistics.name, statistics.method, statistics.summary),
+        "tokensOfAnExample": _distribution_json(statistics.tokens),
+        "turnsOfAnExample": _distribution_json(statistics.turns),
         "tokensSource": SOURCE,
     }
 

@@ -251,6 +251,25 @@ def test_a_difference_is_by_what_examples_say() -> None:
     assert (pairs.changed, pairs.added) == (1, 0)
 
 
+def test_both_spellings_of_a_field_say_the_same() -> None:
+    picture = {"mimeType": "image/png", "fileUri": "gs://b/my_file"}
+    call = {"functionCall": {"name": "f", "args": {"my_key": 1}}}
+    asked = turn("user", {"fileData": picture}, "a_b?")
+    one = {"contents": [asked, turn("model", call)], "systemInstruction": turn(None, "x_y")}
+    snake = json.dumps(one)
+    for camel, other in (
+        ("systemInstruction", "system_instruction"),
+        ("fileData", "file_data"),
+        ("mimeType", "mime_type"),
+        ("fileUri", "file_uri"),
+        ("functionCall", "function_call"),
+    ):
+        snake = snake.replace(f'"{camel}"', f'"{other}"')
+    assert compare([lines(one)], [snake.encode()], Method.SUPERVISED).is_empty
+    users = snake.replace("my_key", "myKey").encode()
+    assert compare([lines(one)], [users], Method.SUPERVISED).changed == 1
+
+
 def test_a_pair_is_as_long_as_its_longer_answer_rounded_once() -> None:
     one, two = turn("model", "a" * 29), turn("model", "a" * 20 + "𐀀𐀀")
     pair = {"contents": [turn("user", "0")], "completions": [answer(1, one), answer(0, two)]}
