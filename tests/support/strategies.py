@@ -117,6 +117,7 @@ pointers = st.none() | st.dictionaries(
             model=st.sampled_from(["models/1@1", "models/2@1"]),
             checkpoint=st.sampled_from(["1", "2"]),
             also=st.none() | st.just(("models/3@1",)),
+            before=st.none() | st.just(("models/4@1", "models/3@1")),
         ),
         min_size=1,
     ),

@@ -6,7 +6,7 @@ from tuneops.cli.locks import read_lock
 from tuneops.cli.options import Options
 from tuneops.cli.project import Project, open_project
 from tuneops.core.desired import Promotion
-from tuneops.core.lock import Creation, Lock
+from tuneops.core.lock import Creation, Lock, Pointer
 from tuneops.core.pointers import short_version
 from tuneops.errors import TuneopsError
 from tuneops.render.inert import inert
@@ -60,6 +60,7 @@ def _results(lock: Lock, promotion: Promotion) -> dict[str, tuple[str, Creation]
         (creation.created, short_version(creation.model), address, creation)
         for address, _, creation in lock.creations()
         if creation.succeeded
+        and not creation.delete_asked
         and creation.model is not None
         and creation.created is not None
         and address.partition("/")[0] == promotion.name
@@ -71,18 +72,27 @@ def _results(lock: Lock, promotion: Promotion) -> dict[str, tuple[str, Creation]
 
 
 def _earlier(lock: Lock, promotion: Promotion) -> str:
-    """The result of the promoted stage before the one that the alias is on."""
+    """What the alias was on before, or else an earlier result of the stage; never a later one."""
     results = _results(lock, promotion)
-    of_stage = [name for name, (at, _) in results.items() if at == str(promotion.stage)]
+    names = list(results)
     pointer = lock.pointer(promotion.name, promotion.alias)
     now = f"models/{short_version(pointer.model)}" if pointer else ""
-    older = of_stage[of_stage.index(now) + 1 :] if now in of_stage else of_stage
-    if not older:
-        raise TuneopsError(
-            f"`{promotion.stage}` has no result before {now or 'the first'}",
-            help=f"name one with `--to`: {', '.join(results) or 'there is none yet'}",
-        )
-    return older[0]
+    older = names[names.index(now) + 1 :] if now in results else []
+    were = [f"models/{short_version(name)}" for name in reversed(_passed(pointer))]
+    of_stage = [name for name in names if results[name][0] == str(promotion.stage)]
+    for name in (*were, *of_stage):
+        if name in older:
+            return name
+    place = f"`{promotion.name}@{promotion.alias}`"
+    missing = f"was on no result before {now}" if now else "is on no result yet"
+    raise TuneopsError(
+        f"{place} {missing}",
+        help=f"name one with `--to`: {', '.join(results) or 'there is none yet'}",
+    )
+
+
+def _passed(pointer: Pointer | None) -> tuple[str, ...]:
+    return (pointer.before if pointer else None) or ()
 
 
 def _named(lock: Lock, promotion: Promotion, to: str) -> str:

@@ -55,7 +55,8 @@ class Measured:
 class Pointer:
     """Where an alias of ours was seen last: the creation, its version, the default checkpoint.
 
-    `also` names versions of other models on which it is to be taken off.
+    `also` names versions of other models on which it is to be taken off. `before` names those that
+    the alias was on, the latest last: where `rollback` goes to. Nothing else rests on it.
     """
 
     __pydantic_config__ = SPELLING
@@ -63,6 +64,7 @@ class Pointer:
     model: str
     checkpoint: str
     also: tuple[str, ...] | None = None
+    before: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from tuneops.core.desired import Pinned
 from tuneops.core.lock import Creation, Lock, LockedJob, Measured, Pointer
 from tuneops.core.observed import JobState
 from tuneops.core.pins import Pin, later, pruned
+from tuneops.core.pointers import passed
 
 Value = TypeVar("Value")
 
@@ -150,7 +151,8 @@ class _Desk:
                 " it is"
             )
             also = {*(one.also or ()), *(two.also or ()), first.model} - {last.model}
-            return replace(last, also=tuple(sorted(also)))
+            before = passed(first, last, now=last.model)
+            return replace(last, also=tuple(sorted(also)), before=before)
 
         base, ours, theirs = (side.get((name, alias)) for side in self.sides_of_pointers())
         return _three_way(base, ours, theirs, both)

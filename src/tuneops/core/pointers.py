@@ -12,6 +12,9 @@ from tuneops.core.fingerprint import creation_key
 from tuneops.core.lock import Creation, Lock, Pointer
 from tuneops.core.observed import ModelVersion, Observed
 
+MEMORY = 10
+"""How many moves of an alias the lock remembers; git has all of them."""
+
 
 def short_version(model: str) -> str:
     """`55@2` of a full name: project ids and numbers name the same project."""
@@ -21,6 +24,14 @@ def short_version(model: str) -> str:
 def base_of(model: str) -> str:
     """A version's model: its name without the number."""
     return model.partition("@")[0]
+
+
+def passed(one: Pointer | None, *more: Pointer | None, now: str) -> tuple[str, ...] | None:
+    """The versions that an alias was on, the latest last, now that it is on another."""
+    pointers = [pointer for pointer in (one, *more) if pointer is not None]
+    were = [name for pointer in pointers for name in (*(pointer.before or ()), pointer.model)]
+    others = (name for name in were if short_version(name) != short_version(now))
+    return tuple(dict.fromkeys(others))[-MEMORY:] or None
 
 
 def made_versions(lock: Lock) -> Mapping[str, tuple[str, str, Creation]]:

@@ -12,7 +12,14 @@ from tuneops.core.desired import Promotion
 from tuneops.core.drift import Drift, DriftKind
 from tuneops.core.lock import Creation, Lock, Pointer
 from tuneops.core.plan import Action, Change, Move, Reason
-from tuneops.core.pointers import base_of, carries, made_versions, our_versions, short_version
+from tuneops.core.pointers import (
+    base_of,
+    carries,
+    made_versions,
+    our_versions,
+    passed,
+    short_version,
+)
 from tuneops.core.recipe import Best
 from tuneops.core.view import View
 
@@ -262,8 +269,13 @@ def note_moves(lines: tuple[Change, ...], lock: Lock, moving: Collection[Move]) 
 
 def note_move(lock: Lock, name: str, move: Move) -> Lock:
     """The lock with a pointer that is in place."""
-    pointer = Pointer(creation=move.creation, model=move.model, checkpoint=move.checkpoint)
     known = lock.pointer(name, move.alias)
+    pointer = Pointer(
+        creation=move.creation,
+        model=move.model,
+        checkpoint=move.checkpoint,
+        before=passed(known, now=move.model),
+    )
     return lock if pointer == known else lock.point(name, move.alias, pointer)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tuneops.core.diff import FieldChange, diff_recipes
 from tuneops.core.fingerprint import fingerprint
-from tuneops.core.lock import Creation, Lock
+from tuneops.core.lock import Creation, Lock, Pointer
 from tuneops.core.observed import JobState
 from tuneops.core.plan import Reason
 from tuneops.core.recipe import Pretuned, Upstream
@@ -26,11 +26,14 @@ class Origin:
 
 
 def find_creation(lock: Lock, text: str) -> tuple[str, str, Creation] | None:
-    """The creation that an address, a job or a model version names; None when the lock knows none.
+    """The creation that a text names: an address, alias, job or version; None where none is known.
 
-    An address means its result, or its latest creation while there is no result. Jobs and versions
-    may be named in full, or as `tuningJobs/987` and `models/55@2`.
+    An address means its result, or its latest creation while there is no result; an alias, as
+    `support-bot@prod`, what it is on. Jobs and versions may be named in full, or as
+    `tuningJobs/987` and `models/55@2`.
     """
+    pointer = find_pointer(lock, text)
+    text = pointer.model if pointer else text
     locked = lock.at(text)
     if locked.creations:
         key = locked.current or locked.history[0][0]
@@ -39,6 +42,21 @@ def find_creation(lock: Lock, text: str) -> tuple[str, str, Creation] | None:
         if _names(creation.job, text) or _names(creation.model, text):
             return address, key, creation
     return None
+
+
+def find_pointer(lock: Lock, text: str) -> Pointer | None:
+    """Where the alias is that a text such as `support-bot@prod` names."""
+    name, _, alias = text.partition("@")
+    return lock.pointer(name, alias)
+
+
+def under_way(lock: Lock, address: str, key: str) -> tuple[Creation, ...]:
+    """What else was asked for at an address and has not ended, the latest first."""
+    return tuple(
+        creation
+        for other, creation in lock.at(address).history
+        if other != key and not (creation.state is not None and creation.state.terminal)
+    )
 
 
 def _names(name: str | None, text: str) -> bool:

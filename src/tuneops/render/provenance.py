@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuneops.core.lock import Creation
+from tuneops.core.lock import Creation, Pointer
 from tuneops.core.provenance import Origin, start
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns
@@ -27,8 +27,18 @@ Commits = Mapping[str, CommitText]
 """What is known of commits, by their full names."""
 
 
-def provenance_text(line: Sequence[Origin], commits: Commits) -> Iterator[Line]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What was asked about: its alias, if it is one, and what else its address waits for."""
+
+    text: str
+    pointer: Pointer | None = None
+    under_way: tuple[Creation, ...] = ()
+
+
+def provenance_text(asked: Asked, line: Sequence[Origin], commits: Commits) -> Iterator[Line]:
     """The line of a result, nearest first, down to what it all began with."""
+    yield from _asked(asked)
     for index, origin in enumerate(line):
         if index:
             yield Line()
@@ -42,6 +52,23 @@ def provenance_text(line: Sequence[Origin], commits: Commits) -> Iterator[Line]:
         yield from (Line(inert(row), "dim") for row in columns(changes))
     yield Line()
     yield Line(inert(start(line[-1])), "strong")
+
+
+def _asked(asked: Asked) -> Iterator[Line]:
+    pointer = asked.pointer
+    if pointer is not None:
+        where = f"{short_model(pointer.model)}, checkpoint {pointer.checkpoint}"
+        yield Line(inert(f"{asked.text}  {where}"), "strong")
+        if pointer.before:
+            yield Line(f"  was on  {', '.join(map(short_model, reversed(pointer.before)))}")
+    for creation in asked.under_way:
+        job = short_job(creation.job)
+        more = (
+            f"{job}: `tuneops why {job}` tells its cause" if job else "a create without an answer"
+        )
+        yield Line(inert(f"{asked.text}  under way: {more}"), "strong")
+    if pointer is not None or asked.under_way:
+        yield Line()
 
 
 def _rows(origin: Origin, commits: Commits) -> Iterator[tuple[str, str]]:
@@ -80,11 +107,13 @@ def _value(value: object) -> str:
     return "unset" if value is None else str(value)
 
 
-def provenance_json(line: Sequence[Origin], commits: Commits) -> dict[str, Any]:
+def provenance_json(asked: Asked, line: Sequence[Origin], commits: Commits) -> dict[str, Any]:
     """The document of `why --format json`."""
     return {
         "formatVersion": FORMAT_VERSION,
         "command": "why",
+        "before": list((asked.pointer.before if asked.pointer else None) or ()),
+        "underWay": [{"job": creation.job} for creation in asked.under_way],
         "line": [_origin_json(origin, commits) for origin in line],
         "start": start(line[-1]),
         "diagnostics": [],

@@ -239,10 +239,19 @@ def test_of_two_moves_of_an_alias_the_younger_result_is_kept_and_it_is_said(unkn
     two = pointing(pointer("k2", 2, "m@3", model_name(1)), **made)
     merged = both_ways(None, one, two)
     kept = merged.lock.pointer("bot", "prod")
-    assert kept == pointer("k1", 1, *sorted(("m@1", "m@2", "m@3", model_name(2))))
+    places = pointer("k1", 1, *sorted(("m@1", "m@2", "m@3", model_name(2))))
+    assert kept == replace(places, before=(model_name(2),))
     assert merged.notes == (
         f"both sides moved `prod` of `bot`: `{model_name(1)}` is kept; a run looks where it is",
     )
+
+
+def test_of_two_moves_of_an_alias_both_pasts_are_kept_the_later_ones_last() -> None:
+    made = {"k1": replace(DONE, created=NOON), "k2": replace(DONE, created=None)}
+    one = pointing(replace(pointer("k1", 5), before=("m@1", "m@2")), **made)
+    two = pointing(replace(pointer("k2", 4), before=("m@1", "m@3", model_name(5))), **made)
+    kept = both_ways(None, one, two).lock.pointer("bot", "prod")
+    assert kept is not None and kept.before == ("m@1", "m@3", model_name(4), "m@2")
 
 
 def test_the_age_of_a_result_counts_wherever_it_is_recorded() -> None:

@@ -2,10 +2,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.support.builders import a_creation, a_job, a_lock
-from tuneops.core.lock import Lock, LockedJob
+from tuneops.core.lock import Lock, LockedJob, Pointer
 from tuneops.core.observed import JobState
 from tuneops.core.plan import Reason
-from tuneops.core.provenance import find_creation, start, trace
+from tuneops.core.provenance import find_creation, find_pointer, start, trace, under_way
 from tuneops.core.recipe import Pretuned
 
 MODEL = "projects/1/locations/us-central1/models/55"
@@ -40,6 +40,20 @@ def test_a_creation_is_found_by_address_job_and_version() -> None:
         assert find_creation(known, str(text)) == ("seed", "k1", FIRST), text
     for text in ("", "nobody", "tuningJobs/70", "55@11", "models/55"):
         assert find_creation(known, text) is None, text
+
+
+def test_an_alias_is_found_and_what_its_address_waits_for() -> None:
+    live = replace(SECOND, model=None, state=JobState.RUNNING)
+    pointer = Pointer(creation="k1", model=str(FIRST.model), checkpoint="1")
+    known = lock(tone={"k1": FIRST, "k2": live}).point("tone", "prod", pointer)
+    assert find_creation(known, "tone@prod") == ("tone", "k1", FIRST)
+    assert find_pointer(known, "tone@prod") == pointer
+    for text in ("tone@canary", "seed@prod", "tone", "@prod", "tone@"):
+        assert find_pointer(known, text) is None, text
+    assert under_way(known, "tone", "k1") == (live,)
+    asked = replace(live, job=None, state=None)
+    assert under_way(lock(tone={"k1": FIRST, "k2": asked}), "tone", "k1") == (asked,)
+    assert under_way(known, "tone", "k2") == ()
 
 
 def test_the_line_goes_back_by_the_version_that_was_continued() -> None:

@@ -27,8 +27,8 @@ def command(
     """Pin the promotion of CHAIN to an earlier result, in its spec file.
 
     Nothing is bought, and no alias is moved yet: the pin is committed like any
-    other change, and the next run obeys it. Without --to it is the result of
-    the promoted stage before the one that the alias is on.
+    other change, and the next run obeys it. Without --to it is what the
+    alias was on before, or else an earlier result of the promoted stage.
 
     \b
     Examples:

@@ -10,26 +10,27 @@ from tuneops.cli.options import Command, summarized
 
 @click.command("why", cls=Command)
 @summarized
-@click.argument("what", metavar="ADDRESS|JOB|MODEL@VERSION")
+@click.argument("what", metavar="ADDRESS|ALIAS|JOB|MODEL@VERSION")
 @click.pass_context
 def command(context: click.Context, /, what: str, **values: Any) -> int:
     """Tell the commit, the plan and the reason of a job, and what it descends from.
 
-    It reads the lock and the repository, and asks no service.
+    It reads the lock and the repository, and asks no service. An ALIAS is named
+    with its chain, as `support-bot@prod`.
 
     \b
     Examples:
       tuneops why support-bot/tone
       tuneops why models/9146465378525949236@4 --env prod
-      tuneops why tuningJobs/4982013113894174720 --format json
+      tuneops why support-bot@prod --format json
     """
     from tuneops.cli.appending import append
     from tuneops.cli.locks import read_lock
     from tuneops.cli.project import open_project
-    from tuneops.core.provenance import find_creation, trace
+    from tuneops.core.provenance import find_creation, find_pointer, trace, under_way
     from tuneops.errors import TuneopsError
     from tuneops.render.lines import fenced, plain
-    from tuneops.render.provenance import CommitText, provenance_json, provenance_text
+    from tuneops.render.provenance import Asked, CommitText, provenance_json, provenance_text
     from tuneops.store.git import read_commit
 
     chosen = options(context, values)
@@ -38,18 +39,20 @@ def command(context: click.Context, /, what: str, **values: Any) -> int:
     found = find_creation(lock, what)
     if found is None:
         raise TuneopsError(
-            f"the lock knows no address, job or model version `{what}`",
+            f"the lock knows no address, alias, job or model version `{what}`",
             help="`tuneops lock show` lists what it knows; `tuneops discover` what it does not",
         )
     line = list(trace(lock, found[0], found[1]))
+    waiting = under_way(lock, *found[:2]) if what == found[0] else ()
+    asked = Asked(text=what, pointer=find_pointer(lock, what), under_way=waiting)
     commits = {}
     for name in {origin.creation.cause.commit for origin in line}:
         if name is not None and (said := read_commit(project.root, name)) is not None:
             commits[name] = CommitText(subject=said[0], author=said[1], date=said[2])
     if chosen.summary:
-        append(chosen.summary, fenced("why", plain(provenance_text(line, commits))))
+        append(chosen.summary, fenced("why", plain(provenance_text(asked, line, commits))))
     if chosen.machine:
-        chosen.console.answer_json(provenance_json(line, commits))
+        chosen.console.answer_json(provenance_json(asked, line, commits))
     else:
-        chosen.console.answer(provenance_text(line, commits))
+        chosen.console.answer(provenance_text(asked, line, commits))
     return 0
