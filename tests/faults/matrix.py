@@ -291,7 +291,13 @@ MATRIX: dict[int, Fault] = {
         "test_disk_faults::test_72_a_wrong_clock_changes_nothing",
         "test_disk_faults::test_72_a_clock_that_jumps_before_the_create_sends_nothing",
     ),
-    73: row("no space for the journal", "1", DISK, FULL),
+    73: row(
+        "no space for the journal or the claim",
+        "1",
+        DISK,
+        FULL,
+        "test_disk_faults::test_73_a_disk_that_refuses_exactly_the_claim_is_told_whatever_the_call",
+    ),
     74: row("no space for the lock, after a create", "1", DISK, FULL),
     75: row(
         "a checkout that cannot be written",

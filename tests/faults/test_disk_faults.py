@@ -14,7 +14,7 @@ from unittest import mock
 import httpx
 import pytest
 
-from tests.support.commands import Desk
+from tests.support.commands import CLAIMS, Desk
 from tests.support.story import HOURS, Story
 from tuneops.engine import execute
 from tuneops.store import files
@@ -129,6 +129,72 @@ def test_73_to_76_a_disk_that_fails_at_any_operation_buys_nothing_unseen(story: 
         fresh.service.check()
         fresh.service.close()
     assert 8 < number < MOST - 1, "every operation had its turn"
+
+
+CALLS = (
+    "open",
+    "mkdir",
+    "write",
+    "fchmod",
+    "ftruncate",
+    "fsync",
+    "replace",
+    "link",
+    "unlink",
+)
+REFUSALS = (*CODES, errno.EACCES, errno.EDQUOT)
+
+
+class Calls:
+    """Fails the so-many-th call of the system that would change something below a folder."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self.folder, self.number = str(folder), number
+        self.count = 0
+        self.open: set[int] = set()
+
+    def around(self, name: str) -> Callable[..., Any]:
+        call = getattr(os, name)
+
+        def counted(*arguments: Any, **more: Any) -> Any:
+            place = arguments[0]
+            below = place in self.open or str(place).startswith(self.folder)
+            reads = name == "open" and not arguments[1] & (os.O_WRONLY | os.O_RDWR)
+            if below and not reads:
+                self.count += 1
+                if self.count == self.number:
+                    code = REFUSALS[self.number % len(REFUSALS)]
+                    raise OSError(code, os.strerror(code), place)
+            answer = call(*arguments, **more)
+            if name == "open" and below:
+                self.open.add(answer)
+            return answer
+
+        return counted
+
+
+def test_73_a_disk_that_refuses_exactly_the_claim_is_told_whatever_the_call(
+    tmp_path: Path,
+) -> None:
+    """Before the create, and after it: what was made then is said."""
+    for number in range(1, MOST):
+        fresh = Story(_folder(tmp_path / f"call-{number}"))
+        workspace = fresh.project / "specs/workspace.yaml"
+        workspace.write_text(workspace.read_text().replace(CLAIMS, "local"))
+        calls = Calls(fresh.project / ".tuneops/claims", number)
+        with mock.patch.multiple(os, **{name: calls.around(name) for name in CALLS}):
+            done = fresh.apply()
+        if calls.count < number:
+            break
+        assert done.code in (0, 1), (number, done)
+        assert done.code == 0 or "cannot" in done.err, (number, done)
+        assert fresh.posts == len(fresh.service.jobs) <= 1
+        fresh.later()
+        assert fresh.apply().code == 0, number
+        assert len(fresh.service.jobs) == 1
+        fresh.service.check()
+        fresh.service.close()
+    assert 20 < number < MOST - 1, "every call had its turn"
 
 
 def _folder(path: Path) -> Path:

@@ -1,6 +1,8 @@
 """The creation guard for one checkout: a file for each claim, changed by compare-and-swap."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +40,8 @@ class FileClaims:
 
     def swap(self, claim: Claim, expected: str | None) -> str | None:
         """Write the record if its generation is still `expected`; give the new generation."""
-        from filelock import FileLock  # brings asyncio: not for those that only look
-
         path = self._path(claim.key)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as fault:
-            raise DiskError(f"cannot write `{files.shown(path)}`: {fault.strerror}") from fault
-        with FileLock(path.parent / ".guard"):
+        with _alone(path):
             found = self.read(claim.key)
             if (found[1] if found else None) != expected:
                 return None
@@ -58,3 +54,20 @@ class FileClaims:
     def _path(self, key: str) -> Path:
         assert key.isalnum(), "a creation key is base32"
         return self._folder / f"{key}.json"
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other writers of claims away for the length of a `with`; DiskError where that fails."""
+    from filelock import FileLock  # brings asyncio: not for those that only look
+
+    guard = FileLock(path.parent / ".guard")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        guard.acquire()
+    except OSError as fault:
+        raise DiskError(f"cannot write `{files.shown(path)}`: {fault.strerror}") from fault
+    try:
+        yield
+    finally:
+        guard.release()
