@@ -40,7 +40,7 @@ def assert_whole(folder: Path) -> None:
         assert entry["creations"][entry["current"]]["state"] == "SUCCEEDED"
         assert len(entry["creations"]) == 1
         assert entry["creations"][entry["current"]]["lineage"] in jobs
-    assert not (folder / ".tuneops/journal.local.jsonl").exists()
+    assert not (folder / ".tuneops/journal.local.emulator.jsonl").exists()
     assert not list((folder / "specs").glob(".*")), "no temporary file is left behind"
 
 
@@ -69,7 +69,7 @@ def survive(nursery: Nursery, folder: Path, fuse: dict[str, Any]) -> int:
 
 def unanswered(folder: Path) -> bool:
     """Say whether a create was announced and its answer is not written down."""
-    journal = folder / ".tuneops/journal.local.jsonl"
+    journal = folder / ".tuneops/journal.local.emulator.jsonl"
     lines = journal.read_text().splitlines() if journal.exists() else []
     last = {}
     for line in filter(None, lines):

@@ -23,7 +23,7 @@ from tests.support.commands import FOREIGN
 from tests.support.story import LOCK, Story
 
 APPLY = ("apply", "--auto-approve")
-JOURNAL = ".tuneops/journal.prod.jsonl"
+JOURNAL = ".tuneops/journal.prod.emulator.jsonl"
 SMALL = "2s"
 """A settle time for real processes; a run that is held up for half of it sends nothing more."""
 

@@ -19,7 +19,7 @@ from tests.e2e.conftest import Nursery
 from tests.e2e.test_guards import LOCK, Team, git, serving
 
 CLAIMS = "gs://acme-claims/tuneops"
-JOURNAL = ".tuneops/journal.prod.jsonl"
+JOURNAL = ".tuneops/journal.prod.emulator.jsonl"
 BRANCHES = {"commit": "main", "branch": "tuneops/lock"}
 
 

@@ -38,7 +38,7 @@ def _folder_for(name: str) -> Callable[[Path], None]:
         pytest.param(_garbage, id="garbage for the emulator"),
         pytest.param(_folder_for("emulator.db"), id="a folder for the emulator"),
         pytest.param(_folder_for("run.local.lock"), id="a folder for the run's lock"),
-        pytest.param(_folder_for("journal.local.jsonl"), id="a folder for the journal"),
+        pytest.param(_folder_for("journal.local.emulator.jsonl"), id="a folder for the journal"),
     ],
 )
 def test_a_state_folder_that_cannot_be_used_is_named(

@@ -21,7 +21,7 @@ from tuneops.render.findings import findings_json
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, counted
 from tuneops.store import conflicts, files
-from tuneops.store.journal import Journal
+from tuneops.store.journal import journal_of
 from tuneops.store.lockfile import LockFile, dump, lock_path, parse
 
 
@@ -86,7 +86,7 @@ def push(chosen: Options, to: str | None) -> int:
     if to is not None:
         target = replace(target, lock="commit" if to == "commit" else "branch")
     travel = departure(project, target)
-    locks = LockFile(project.root, target, Journal(project.state, target.environment))
+    locks = LockFile(project.root, target, journal_of(project.state, target))
     carried = carry(target, locks, travel, None)
     if chosen.machine:
         document = _document("lock push", {"lock": locks.shown, **carried.document})

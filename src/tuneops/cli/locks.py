@@ -9,7 +9,7 @@ from tuneops.core.lock import Lock
 from tuneops.diagnostics import Diagnostic, SourceRef
 from tuneops.errors import InputError
 from tuneops.store import files
-from tuneops.store.journal import Journal
+from tuneops.store.journal import journal_of
 from tuneops.store.lockfile import LockFile, lock_path, parse
 from tuneops.vertex.endpoints import endpoints
 
@@ -24,7 +24,7 @@ def rehearsed(target: Target) -> Target:
 def read_lock(project: Project) -> Lock:
     """The lock of the project's environment, journal included; InputError when it is damaged."""
     target = rehearsed(project.declaration.target)
-    return LockFile(project.root, target, Journal(project.state, target.environment)).load()
+    return LockFile(project.root, target, journal_of(project.state, target)).load()
 
 
 def refuse_renamed(project: Project, target: Target) -> None:

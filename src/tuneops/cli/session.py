@@ -32,7 +32,7 @@ from tuneops.gcs.objects import far
 from tuneops.render.lines import Line, counted
 from tuneops.render.plan import Header
 from tuneops.store.git import Checkout
-from tuneops.store.journal import Journal
+from tuneops.store.journal import Journal, journal_of
 from tuneops.store.lock_travel import LockTravel, Reading
 from tuneops.store.lockfile import LockFile
 
@@ -108,7 +108,7 @@ def connect(
     with contextlib.ExitStack() as stack:
         service = join_service(project, declaration, stack)
         target = service.target
-        journal = Journal(project.state, target.environment)
+        journal = journal_of(project.state, target)
         locks = LockFile(project.root, target, journal)
         travel = departure(project, target)
         reading = travel.read() if travel else Reading()

@@ -5,6 +5,7 @@ whatever it would have announced was not sent yet, or is announced by the line b
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from tuneops import strict
+from tuneops.core.desired import Target
 from tuneops.core.lock import Creation, Lock
 from tuneops.core.recipe import SPELLING
 from tuneops.diagnostics import Diagnostic
@@ -30,10 +32,14 @@ class Line:
 
 
 class Journal:
-    """An append-only file beside the emulator's state; empty whenever the lock says it all."""
+    """An append-only file beside the emulator's state; empty whenever the lock says it all.
 
-    def __init__(self, folder: Path, environment: str) -> None:
-        self.path = folder / f"journal.{environment}.jsonl"
+    That of an emulator is a file of its own: a rehearsal that was cut off says nothing of real
+    jobs, and the other way round.
+    """
+
+    def __init__(self, folder: Path, environment: str, *, emulated: bool = False) -> None:
+        self.path = folder / f"journal.{environment}{'.emulator' if emulated else ''}.jsonl"
 
     def remember(self, address: str, key: str, creation: Creation) -> None:
         """Put an entry on disk."""
@@ -47,12 +53,20 @@ class Journal:
         """Show that a line can be written now: an empty one says nothing."""
         files.append(self.path, b"\n")
 
+    def creations(self) -> Mapping[str, tuple[str, Creation]]:
+        """What was asked for, as it was known last, by its key and with its address."""
+        lines = self._lines()
+        return {one.key: (one.address, one.creation) for one in lines if one.creation is not None}
+
     def replay(self, lock: Lock) -> Lock:
         """The lock with all that the journal adds to it; an answer is never undone."""
+        lines = self._lines()
+        moved = {key: address for address, key, _ in lock.creations()} if lines else {}
         said: dict[tuple[str, str], Creation | None] = {}
-        for line in self._lines():
-            place = (line.address, line.key)
-            known = said[place] if place in said else lock.at(line.address).creations.get(line.key)
+        for line in lines:
+            address = moved.get(line.key, line.address)
+            place = (address, line.key)
+            known = said[place] if place in said else lock.at(address).creations.get(line.key)
             if line.creation is None:
                 if known is not None and known.unanswered:
                     said[place] = None
@@ -90,6 +104,12 @@ class Journal:
                     break
                 raise _damaged(self.path, number) from fault
         return lines
+
+
+def journal_of(folder: Path, target: Target, environment: str | None = None) -> Journal:
+    """The journal of a target, or of the same under an old name of its environment."""
+    emulated = target.provider == "emulator"
+    return Journal(folder, environment or target.environment, emulated=emulated)
 
 
 def _said(known: bool | None, later: bool | None) -> bool | None:

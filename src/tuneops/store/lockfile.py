@@ -20,7 +20,7 @@ from tuneops.core.merge import Merged, unite
 from tuneops.diagnostics import Diagnostic, SourceRef
 from tuneops.errors import Busy, InputError, LockDamaged
 from tuneops.store import files
-from tuneops.store.journal import Journal
+from tuneops.store.journal import Journal, journal_of
 
 MARKERS = (b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")
 
@@ -149,7 +149,7 @@ class LockFile:
         self._recorded = lock.guard
         for place in self.elsewhere:
             lock = union(None, lock, place.lock, place.shown, agreed=False)
-        return self._journal.replay(lock)
+        return self._with(self._journal, lock)
 
     def _inherited(self) -> Lock | None:
         """The lock of this environment under its latest old name, what was in flight included."""
@@ -159,8 +159,16 @@ class LockFile:
             content = files.read(path)
             if content is not None:
                 lock = own(parse(content, shown), self._target, shown)
-                return Journal(self._journal.path.parent, name).replay(lock)
+                journal = journal_of(self._journal.path.parent, self._target, name)
+                return self._with(journal, lock)
         return None
+
+    def _with(self, journal: Journal, lock: Lock) -> Lock:
+        """The lock with what a journal adds; what was asked for elsewhere has other keys."""
+        for key, (address, creation) in journal.creations().items():
+            if key != _key(self._target, creation):
+                raise _journal_of_another_target(journal.path, address, creation)
+        return journal.replay(lock)
 
     def save(self, lock: Lock) -> bool:
         """Write the lock if it differs from what was loaded; then the journal is not needed."""
@@ -226,6 +234,26 @@ def _renamed(shown: str) -> LockDamaged:
                 where=SourceRef(path=shown, line=1, column=1),
                 notes=("their marks say the name that workspace and environment had then",),
                 help="list all names that they have had under `formerly:`, the oldest first",
+            ),
+        )
+    )
+
+
+def _journal_of_another_target(path: Path, address: str, creation: Creation) -> LockDamaged:
+    shown = files.shown(path)
+    asked, made = creation.recipe, f": `{creation.job}`" if creation.job else ", and not answered"
+    return LockDamaged(
+        (
+            Diagnostic(
+                code="journal-of-another-target",
+                message=f"`{shown}` has a create for another project, location or name",
+                where=SourceRef(path=shown, line=1, column=1),
+                notes=(
+                    f"`{address}` was asked for in {asked.project}, {asked.location}{made}",
+                    "a run was stopped before its lock was written, and no lock has it yet",
+                ),
+                help="change project, location and names back and run `tuneops reconcile --once`, "
+                f"so that a lock has it; or remove `{shown}`, and that job is nobody's here",
             ),
         )
     )

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builders import a_creation, a_job, a_key, a_lock
+from tests.support.builders import a_creation, a_job, a_key, a_lock, a_target
 from tuneops.core.lock import Creation
 from tuneops.core.observed import JobState
 from tuneops.errors import DiskError, LockDamaged
-from tuneops.store.journal import Journal
+from tuneops.store.journal import Journal, journal_of
 
 JOB = a_job()
 KEY = a_key(JOB)
@@ -141,3 +141,23 @@ def test_a_journal_is_for_its_owner_only(tmp_path: Path) -> None:
 def test_environments_have_journals_of_their_own(tmp_path: Path) -> None:
     Journal(tmp_path, "prod").remember(*PLACE, INTENT)
     assert _entry(_journal(tmp_path)) is None
+
+
+def test_a_rehearsal_has_a_journal_of_its_own(tmp_path: Path) -> None:
+    """What an emulator was asked for is nothing that a real service could find."""
+    real, rehearsed = a_target(provider="vertex"), a_target(provider="emulator")
+    journal_of(tmp_path, rehearsed).remember(*PLACE, MADE)
+    assert _entry(journal_of(tmp_path, real)) is None
+    assert _entry(journal_of(tmp_path, rehearsed)) == MADE
+    assert _entry(journal_of(tmp_path, replace(rehearsed, environment="new"), "local")) == MADE
+
+
+def test_an_entry_that_was_moved_since_is_not_told_again_at_its_old_address(tmp_path: Path) -> None:
+    """A run that was killed between lock and journal leaves both; its tick had renamed the job."""
+    journal = _journal(tmp_path)
+    journal.remember(*PLACE, INTENT)
+    renamed = a_lock(("support-bot/first", KEY, INTENT))
+    assert journal.replay(renamed) == renamed
+    journal.remember(*PLACE, MADE)
+    found = journal.replay(renamed)
+    assert [*found.creations()] == [("support-bot/first", KEY, MADE)]

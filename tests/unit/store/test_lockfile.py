@@ -25,7 +25,7 @@ from tuneops.core.recipe import Evidence
 from tuneops.diagnostics import SourceRef
 from tuneops.errors import Busy, DiskError, InputError, LockDamaged
 from tuneops.store import files
-from tuneops.store.journal import Journal
+from tuneops.store.journal import Journal, journal_of
 from tuneops.store.lockfile import LockFile, Place, dump, empty_lock, lock_path, parse, union
 
 GOOD = a_full_lock()
@@ -284,11 +284,36 @@ def test_a_renamed_environment_inherits_lock_and_journal_of_its_latest_old_name(
     names = Formerly(environment=("local", "never"))
     assert _store(tmp_path, environment="prod", formerly=names).load().jobs == {}
     _lay(tmp_path, dump(_with()))
-    Journal(tmp_path / ".tuneops", "local").remember("bot/week", "k2", a_creation(JOB, number=7))
+    week = a_job("bot/week", nonce="week")
+    journal_of(tmp_path / ".tuneops", a_target()).remember(
+        "bot/week", a_key(week), a_creation(week, number=7)
+    )
     store = _store(tmp_path, environment="prod", formerly=names)
     found = store.load()
     assert found.environment == "prod" and not store.exists
     assert found.jobs.keys() == {"support-bot/seed", "bot/week"}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"location": "europe-west4"}, {"project": "other"}, {"workspace": "renamed"}]
+)
+def test_a_journal_of_another_target_is_refused_and_says_which_job_no_lock_has(
+    changes: dict[str, str], tmp_path: Path
+) -> None:
+    """Somebody stopped the first run, and put the place right: the first job runs all the same."""
+    journal = journal_of(tmp_path / ".tuneops", a_target())
+    journal.remember("support-bot/seed", KEY, a_creation(JOB, number=None))
+    journal.remember("support-bot/seed", KEY, a_creation(JOB))
+    store = LockFile(tmp_path, a_target(**changes), journal)
+    with pytest.raises(LockDamaged) as fault:
+        store.load()
+    (finding,) = fault.value.findings
+    assert finding.code == "journal-of-another-target"
+    where = f"in demo-project, us-central1: `{a_creation(JOB).job}`"
+    assert finding.notes[0] == f"`support-bot/seed` was asked for {where}"
+    assert "`.tuneops/journal.local.emulator.jsonl`" in finding.message
+    found = LockFile(tmp_path, a_target(), journal).load()
+    assert found.at("support-bot/seed").creations == {KEY: a_creation(JOB)}
 
 
 def test_two_locks_that_cannot_be_one_say_of_what_they_disagree() -> None:

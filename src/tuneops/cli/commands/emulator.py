@@ -335,11 +335,11 @@ def _alone(project: "Project") -> Iterator["Project"]:
 
 def _forget(project: "Project") -> str | None:
     """Drop what guards the creates of a world that is gone; name the lock that still knows it."""
-    from tuneops.store.journal import Journal
+    from tuneops.store.journal import journal_of
     from tuneops.store.lockfile import LockFile
 
     target = project.declaration.target
-    journal = Journal(project.state, target.environment)
+    journal = journal_of(project.state, target)
     journal.clear()
     for name in (target.environment, f"{target.environment}.served"):
         shutil.rmtree(project.state / "claims" / name, ignore_errors=True)
