@@ -28,6 +28,27 @@ class _Message(BaseModel):
         return value
 
 
+class _Page(_Message):
+    """A page of a list; `{}` is one, and empty.
+
+    What a list lacks may be bought again. So an object that has nothing of a page is not an empty
+    one, and a page that names what could not be asked (AIP-217) is none either.
+    """
+
+    next_page_token: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_parts(cls, value: object) -> object:
+        if not isinstance(value, dict) or not value:
+            return value
+        if value.get("error") or value.get("unreachable"):
+            raise ValueError("it says that something could not be read")
+        if not {to_camel(name) for name in cls.model_fields} & {to_camel(name) for name in value}:
+            raise ValueError("it has nothing of a list")
+        return value
+
+
 class HyperParameters(_Message):
     """Of both methods; numbers come as JSON numbers, and are kept as they are written."""
 
@@ -202,25 +223,22 @@ class WireModel(_Message):
     checkpoints: tuple[WireCheckpoint, ...] = ()
 
 
-class JobPage(_Message):
+class JobPage(_Page):
     """An answer of `tuningJobs.list`; `{}` is a complete one."""
 
     tuning_jobs: tuple[WireTuningJob, ...] = ()
-    next_page_token: str = ""
 
 
-class VersionPage(_Message):
+class VersionPage(_Page):
     """An answer of `models.listVersions`."""
 
     models: tuple[WireModel, ...] = ()
-    next_page_token: str = ""
 
 
-class CheckpointPage(_Message):
+class CheckpointPage(_Page):
     """An answer of `models.listCheckpoints`."""
 
     checkpoints: tuple[WireCheckpoint, ...] = ()
-    next_page_token: str = ""
 
 
 class ContextMetadata(_Message):
@@ -241,11 +259,10 @@ class WireRun(_Message):
     name: str
 
 
-class RunPage(_Message):
+class RunPage(_Page):
     """An answer of `tensorboards.experiments.runs.list`."""
 
     tensorboard_runs: tuple[WireRun, ...] = ()
-    next_page_token: str = ""
 
 
 class WireSeries(_Message):
@@ -256,11 +273,10 @@ class WireSeries(_Message):
     value_type: str = ""
 
 
-class SeriesPage(_Message):
+class SeriesPage(_Page):
     """An answer of `timeSeries.list`."""
 
     tensorboard_time_series: tuple[WireSeries, ...] = ()
-    next_page_token: str = ""
 
 
 class Scalar(_Message):

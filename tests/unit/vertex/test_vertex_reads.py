@@ -45,6 +45,11 @@ def test_an_empty_answer_is_a_complete_list(service: Any, ok: Make) -> None:
     assert service.says(ok({})).list_jobs().jobs == ()
 
 
+def test_a_list_that_has_grown_is_still_one(service: Any, ok: Make, job: Make) -> None:
+    grown = ok({"tuning_jobs": [job(1)], "totalSize": 1, "unreachable": []})
+    assert [one.name for one in service.says(grown).list_jobs().jobs] == [job(1)["name"]]
+
+
 def test_one_job_on_two_pages_is_one_job_at_its_newest(service: Any, ok: Make, job: Make) -> None:
     new = job(1, state="JOB_STATE_RUNNING", updateTime="2026-11-20T09:05:00Z")
     for pages in ((new, job(1)), (job(1), new), (job(1), job(1, state=new["state"]))):
@@ -111,6 +116,10 @@ def test_a_token_is_sent_as_it_came(service: Any, ok: Make) -> None:
         (httpx.Response(200, json={"tuningJobs": [{}]}), Unavailable),
         (httpx.Response(200, json={"tuningJobs": [{"name": "x"}]}), Unavailable),
         (httpx.Response(200, json={"nextPageToken": 7}), Unavailable),
+        (httpx.Response(200, json={"error": {"code": 503, "status": "UNAVAILABLE"}}), Unavailable),
+        (httpx.Response(200, json={"tuningJobs": [], "error": {"code": 14}}), Unavailable),
+        (httpx.Response(200, json={"login": "https://portal.example"}), Unavailable),
+        (httpx.Response(200, json={"tuningJobs": [], "unreachable": ["l/1"]}), Unavailable),
         (httpx.Response(200, content=b" " * 20_000_001), Unavailable),
         (httpx.Response(204), Unavailable),
         (httpx.Response(302, headers={"Location": "https://evil.tld"}), Unavailable),
