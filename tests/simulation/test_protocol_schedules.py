@@ -187,7 +187,7 @@ def test_a_bound_claim_whose_job_is_not_listed_is_never_bought_again() -> None:
     toy.lag = True
     toy.at = NOON + timedelta(days=400)
     held = _run(toy, 2)
-    assert isinstance(held, Held) and held.why == "not-listed"
+    assert isinstance(held, Held) and held.why == "job-gone"
 
 
 def test_a_refused_create_leaves_a_void_claim_that_the_next_run_takes() -> None:

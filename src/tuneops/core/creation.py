@@ -177,6 +177,7 @@ class Found:
 Why = Literal[
     "unanswered",
     "not-listed",
+    "job-gone",
     "pin-moved",
     "pin-lost",
     "claim-damaged",

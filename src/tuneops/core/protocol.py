@@ -198,6 +198,8 @@ def _claim(order: Order) -> Generator[Effect, Any, _Won | Outcome]:
     expected = None
     if found is not None:
         earlier, expected = found
+        if earlier.phase == "bound":
+            return (yield from _look_for_bound(order, earlier))
         if held := _not_free(order, earlier):
             return held
         if earlier.phase == "issued":
@@ -220,9 +222,6 @@ def _claim(order: Order) -> Generator[Effect, Any, _Won | Outcome]:
 def _not_free(order: Order, claim: Claim) -> Outcome | None:
     age = order.at - claim.at
     match claim.phase:
-        case "bound":
-            message = f"`{claim.job}` was made for `{order.address}`, but the list does not show it"
-            return Held("not-listed", message)
         case "intent" if age < INTENT_AGE and claim.runner != order.runner:
             return Contended(f"another run is about to create `{order.address}`")
         case "issued" if age < order.settle:
@@ -234,6 +233,19 @@ def _not_free(order: Order, claim: Claim) -> Outcome | None:
             return Held("quota", f"the quota was full; `{order.address}` waits until {until}")
         case _:
             return None
+
+
+def _look_for_bound(order: Order, claim: Claim) -> Generator[Effect, Any, Outcome]:
+    """Say where the job of a claim is: it may have been made since the list of this tick."""
+    at, jobs = yield ListJobs()
+    there = _there(order, claim.marks, jobs)
+    if there is not None:
+        return there if isinstance(there, Held) else Found(there.name)
+    made = f"`{claim.job}` was made for `{order.address}`"
+    if at - claim.at < order.settle:
+        return Held("not-listed", f"{made}, but the list does not show it yet")
+    again = f"`tuneops retry {order.address}` if it should be bought again"
+    return Held("job-gone", f"{made} and is not there any more; {again}")
 
 
 def _look_thrice(

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.builders import NOON, a_creation, a_job, a_mark, an_observed_job, an_order
+from tests.support.builders import (
+    NOON,
+    SETTLE,
+    a_creation,
+    a_job,
+    a_mark,
+    an_observed_job,
+    an_order,
+)
 from tuneops.core.claim import Claim, Reservation
 from tuneops.core.creation import (
     Contended,
@@ -341,9 +349,33 @@ def test_an_unanswered_create_is_waited_for_to_the_last_second() -> None:
     assert isinstance(outcome, Made)
 
 
-def test_a_job_that_only_its_claim_still_shows_is_not_made_again() -> None:
-    names, outcome = _drive(ReadClaim=_old(phase="bound", job="tuningJobs/9"))
-    assert isinstance(outcome, Held) and outcome.why == "not-listed" and names[-1] == "ReadClaim"
+def test_a_job_that_was_made_since_the_list_of_this_tick_is_found_and_not_called_unlisted() -> None:
+    """Another run has bound its claim: that a list from before does not show it means nothing."""
+    job = _mine(mark=a_mark(9))
+    names, outcome = _drive(
+        ReadClaim=_old(phase="bound", job=job.name, at=NOON), ListJobs=(NOON, (job,))
+    )
+    assert names == ["CheckData", "ReadClaim", "ListJobs"], "and the claim stays as it is"
+    assert outcome == Found(job.name)
+    _, outcome = _drive(
+        ReadClaim=_old(phase="bound", job=job.name), ListJobs=(NOON, (_copied(job),))
+    )
+    assert isinstance(outcome, Held) and outcome.why == "not-known-here"
+
+
+@pytest.mark.parametrize(
+    ("age", "why"), [(SETTLE - SECOND, "not-listed"), (SETTLE, "job-gone")], ids=["soon", "never"]
+)
+def test_a_job_that_only_its_claim_still_shows_is_not_made_again(age: timedelta, why: str) -> None:
+    """A list may be late; what it has not shown by then is for a person, and no later run."""
+    lists = [(NOON + age, ())]
+    names, outcome = _drive(
+        ReadClaim=_old(phase="bound", job="tuningJobs/9", at=NOON), ListJobs=lists
+    )
+    assert isinstance(outcome, Held) and outcome.why == why
+    assert names == ["CheckData", "ReadClaim", "ListJobs"]
+    assert "`tuningJobs/9` was made for" in outcome.message
+    assert ("tuneops retry" in outcome.message) is (why == "job-gone")
 
 
 def test_a_job_that_was_made_under_an_old_name_is_found() -> None:

@@ -52,6 +52,7 @@ ONE, OTHER = a_graph(*a_chain("seed")), a_graph(*a_chain("seed", nonce="2"))
         (Unknown(a_creation(JOB), "?"), 7),
         (Held("unanswered", ""), 7),
         (Held("not-listed", ""), 7),
+        (Held("job-gone", ""), 3),
         (Held("pin-moved", ""), 3),
         (Held("pin-lost", ""), 3),
         (Held("claim-damaged", ""), 3),
