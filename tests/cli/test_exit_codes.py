@@ -286,6 +286,13 @@ def test_64_is_wrong_usage(words: list[str], said: str, chain: Path) -> None:
 def test_64_is_a_variable_that_is_mistyped(chain: Path) -> None:
     done = tuneops(chain, "plan", env=bare(TUNEOPS_SETTLE="soon"))
     assert done.code == 64 and "TUNEOPS_SETTLE" in done.err
+    done = tuneops(chain, "plan", env=bare(TUNEOPS_SETTLE="0"))
+    assert done.code == 64 and "`TUNEOPS_SETTLE=0` is too short" in done.err
+    workspace = chain / "specs/workspace.yaml"
+    real = "provider: vertex, datasetBucket: gs://acme-data"
+    workspace.write_text(workspace.read_text().replace("provider: emulator", real))
+    done = tuneops(chain, "plan", env=bare(TUNEOPS_SETTLE="119s"))
+    assert done.code == 64 and "buys it a second time" in done.err
     done = tuneops(chain, "plan", env=bare(TUNEOPS_FORMAT="xml"))
     assert done.code == 64 and "`xml`" in done.err
 

@@ -23,6 +23,7 @@ from tuneops.cli.guard import (
     WeakerGuard,
     archives,
     git_guard,
+    name_guard,
     refuse_unguarded,
     stores,
     when_chosen,
@@ -33,8 +34,10 @@ from tuneops.core.claim import Claim
 from tuneops.core.desired import Target
 from tuneops.emulator.application import Emulator
 from tuneops.emulator.server import EmulatorServer
-from tuneops.errors import Denied
+from tuneops.errors import Denied, Unavailable
 from tuneops.store.claim_files import FileClaims
+from tuneops.store.journal import Journal
+from tuneops.store.lockfile import LockFile
 
 WORKSPACE = """\
 apiVersion: tuneops.dev/v1
@@ -382,6 +385,32 @@ def test_nothing_is_pushed_before_the_first_claim_and_a_refusal_then_stops_it(te
     late.checks.clear()
     assert late.swap(CLAIM, None) == "1" and late.read(CLAIM.key) == (CLAIM, "1")
     assert len(asked) == 3, "once it is chosen, it is not tried again"
+
+
+def test_auto_takes_no_second_choice_in_silence_nor_while_the_first_cannot_be_asked(
+    team: Team,
+) -> None:
+    """Other runners may reach the remote, and guard their creates there."""
+    team.share("auto")
+    clone = team.clones[0]
+    lock = LockFile(clone, target(), Journal(clone / ".tuneops", "prod"))
+    said: list[str] = []
+    git(clone, "remote", "set-url", "--push", "origin", str(team.folder / "nowhere"))
+    refused = guard_of(clone)
+    name_guard(refused, lock, said.append)
+    assert refused.claims.read("k4f1c") is None and lock.guard == "local"
+    assert len(said) == 1 and said[0].startswith("creates are guarded by a local file (this")
+    assert "does not appear to be a git repository" in said[0]
+    git(clone, "remote", "set-url", "origin", str(team.folder / "nowhere"))
+    unasked = guard_of(clone)
+    refuse_unguarded(unasked, None, emulated=False, allow_weaker=False)
+    with pytest.raises(Unavailable, match="cannot be reached") as fault:
+        unasked.claims.read("k4f1c")
+    assert "--allow-weaker-guard" in str(fault.value.help)
+    refuse_unguarded(unasked, None, emulated=False, allow_weaker=True)
+    name_guard(unasked, lock, said.append)
+    assert unasked.claims.read("k4f1c") is None
+    assert len(said) == 2 and "cannot be reached" in said[1]
 
 
 CLAIM = Claim(key="k4f1c", phase="intent", epoch=1, marks=("m",), runner="r", at=NOON)

@@ -29,10 +29,20 @@ class VirtualClock:
         self._emulator.advance(timedelta(seconds=seconds))
 
 
-def settle_time() -> timedelta:
-    """How long an unanswered create may still land; UsageError for what is no length of time."""
+LEAST_SETTLE = timedelta(minutes=2)
+"""A create may begin a minute after the list that its mark is dated by, and take a minute: who
+waited for less would take over a claim whose create is still being sent."""
+
+
+def settle_time(*, emulated: bool) -> timedelta:
+    """How long an unanswered create may still land; UsageError for what is no such time."""
     text = os.environ.get("TUNEOPS_SETTLE", "15m")
     length = read_duration(text)
     if length is None:
-        raise click.UsageError(f"`TUNEOPS_SETTLE={text}` is no length of time, such as 90s or 15m")
+        raise click.UsageError(f"`TUNEOPS_SETTLE={text}` is no length of time, such as 5m or 15m")
+    if length < (timedelta(seconds=1) if emulated else LEAST_SETTLE):
+        raise click.UsageError(
+            f"`TUNEOPS_SETTLE={text}` is too short: a create may take two minutes to be sent, and "
+            "whoever takes it for lost before buys it a second time"
+        )
     return length

@@ -9,7 +9,7 @@ from tuneops.cli.project import Project
 from tuneops.core.claim import Claim
 from tuneops.core.desired import Target
 from tuneops.engine.ports import ClaimStore
-from tuneops.errors import Denied, TuneopsError
+from tuneops.errors import Denied, TuneopsError, Unavailable
 from tuneops.store.claim_files import FileClaims
 from tuneops.store.claim_refs import NAMESPACE, REHEARSAL, GitRefClaims
 from tuneops.store.lockfile import LockFile
@@ -60,6 +60,8 @@ class LateClaims:
     """Why the strongest does not work here."""
     checks: list[Callable[[Guard], None]] = field(default_factory=list)
     """What must be content with the guard that is chosen; each may refuse it."""
+    allow_weaker: bool = False
+    """Whether the weaker one will do while it cannot be found out whether the strongest works."""
     chosen: Guard | None = None
 
     def read(self, key: str) -> tuple[Claim, str] | None:
@@ -73,12 +75,25 @@ class LateClaims:
     def _guard(self) -> Guard:
         if self.chosen is None:
             strong, weak = self.candidates
-            why = self.why()
+            why = self._why()
             chosen = replace(weak, why_local=why) if why else strong
             for check in self.checks:
                 check(chosen)
             self.chosen = chosen
         return self.chosen
+
+    def _why(self) -> str | None:
+        """Why the strongest cannot be taken; other runners may be using it while we cannot ask."""
+        try:
+            return self.why()
+        except Unavailable as fault:
+            if self.allow_weaker:
+                return "; ".join((fault.message, *fault.notes))
+            fault.help = (
+                "run the command again once `git ls-remote` works here; or give "
+                "`--allow-weaker-guard` when no other runner is at work"
+            )
+            raise
 
 
 def git_guard(project: Project, target: Target, *, served: bool) -> Guard:
@@ -123,11 +138,13 @@ def stores(guard: Guard) -> tuple[Guard, ...]:
     return guard.claims.candidates if isinstance(guard.claims, LateClaims) else (guard,)
 
 
-def name_guard(guard: Guard, locks: LockFile) -> None:
-    """Let the lock say which guard creates had, once it is known."""
+def name_guard(guard: Guard, locks: LockFile, say: Callable[[str], None]) -> None:
+    """Let the lock say which guard creates had, once it is known; and say a second choice aloud."""
 
     def name(found: Guard) -> None:
         locks.guard = found.kind
+        if isinstance(guard.claims, LateClaims) and found.why_local:
+            say(f"creates are guarded by a {found.shown}, since git refused: {found.why_local}")
 
     when_chosen(guard, name)
 
@@ -161,6 +178,8 @@ def refuse_unguarded(
     def refuse(found: Guard) -> None:
         _refuse(found, recorded, emulated=emulated, allow_weaker=allow_weaker)
 
+    if isinstance(guard.claims, LateClaims):
+        guard.claims.allow_weaker = allow_weaker
     when_chosen(guard, refuse)
 
 

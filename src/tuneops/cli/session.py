@@ -14,7 +14,7 @@ from tuneops.cli.clocks import settle_time
 from tuneops.cli.console import Console
 from tuneops.cli.costing import knowledge, limited
 from tuneops.cli.guard import Guard
-from tuneops.cli.locks import refuse_renamed
+from tuneops.cli.locks import refuse_renamed, rehearsed
 from tuneops.cli.project import Project
 from tuneops.cli.services import Service, join_service
 from tuneops.cli.travelling import Carried, carry, departure
@@ -104,7 +104,7 @@ def connect(
     `max_cost` is one more ceiling, besides those that the specs declare.
     """
     declaration = limited(project.declaration, max_cost)
-    settle = settle_time()
+    settle = settle_time(emulated=rehearsed(declaration.target).provider == "emulator")
     with contextlib.ExitStack() as stack:
         service = join_service(project, declaration, stack)
         target = service.target
@@ -117,7 +117,7 @@ def connect(
         known = locks.exists or bool(reading.places)
         if not known:
             refuse_renamed(project, target)
-        guards.name_guard(service.guard, locks)
+        guards.name_guard(service.guard, locks, lambda text: watch(Event(address="", event=text)))
         provider, objects = service.provider, service.objects
         objects.progress = lambda *sent: watch(Event(address="", event=far(*sent)))
         graph = pin(

@@ -51,14 +51,20 @@ class GitRefClaims:
         self._one_address: bool | None = None
 
     def refusal(self) -> str | None:
-        """Try a push without making it; say why it cannot be, or None when it can."""
+        """Try a push without making it; say why it cannot be, or None when it can.
+
+        Unavailable when the remote cannot be read either: that says nothing of what it would take.
+        """
         if self._remote is None:
             return "there is no git remote `origin`, and not exactly one other"
         try:
             blob = self._write(("hash-object", "-w", "--stdin"), b"")
         except Unavailable as fault:
             return "; ".join(fault.notes)
-        pushed = self._push(blob, f"{self._namespace}/probe", None, "--dry-run")
+        probe = f"{self._namespace}/probe"
+        pushed = self._push(blob, probe, None, "--dry-run")
+        if pushed.result in ("unclear", "late"):
+            self._tip(probe)
         return None if pushed.result == "taken" else pushed.words
 
     def there(self, keys: Iterable[str]) -> tuple[str, ...]:

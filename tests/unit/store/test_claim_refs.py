@@ -341,11 +341,15 @@ def test_a_remote_that_is_gone_is_unavailable_and_never_empty(mine: Path, remote
     store = claims(mine)
     generation = store.swap(CLAIM, None)
     remote.rename(remote.with_name("moved.git"))
-    for call in (lambda: store.read("k9"), lambda: store.swap(OTHER, generation)):
+    for call in (lambda: store.read("k9"), lambda: store.swap(OTHER, generation), store.refusal):
         with pytest.raises(Unavailable, match="refs on the git remote `origin`") as fault:
             call()
         assert "does not appear to be a git repository" in fault.value.notes[0]
-    assert "does not appear to be a git repository" in str(store.refusal())
+
+
+def test_a_remote_that_can_be_read_and_not_pushed_to_refuses(mine: Path, tmp_path: Path) -> None:
+    git(mine, "remote", "set-url", "--push", "origin", str(tmp_path / "nowhere"))
+    assert "does not appear to be a git repository" in str(claims(mine).refusal())
 
 
 def test_what_git_says_is_shown_without_the_secret_in_a_url(mine: Path) -> None:
