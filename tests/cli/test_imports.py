@@ -66,3 +66,8 @@ def test_validate_imports_no_library_of_the_network(sample: Path) -> None:
     assert found <= {"google", "google_crc32c", "msgspec"}, "these read data; none is a network"
     without = loaded(sample, "validate", "--data", "none") & HEAVY
     assert without <= {"google", "google_crc32c"}
+
+
+def test_a_plan_that_asks_nobody_imports_nothing_to_ask_with(sample: Path) -> None:
+    found = loaded(sample, "plan", "--frozen") & HEAVY
+    assert found <= {"google", "google_crc32c", "msgspec"}, "these read data; none is a network"

@@ -15,13 +15,13 @@ from tuneops.core.view import View
 from tuneops.costs.amounts import Cost
 from tuneops.costs.estimates import Estimator, Knowledge
 from tuneops.costs.history import Bytes, History, bytes_of, epochs_run
-from tuneops.engine.reconcile import Report
 from tuneops.errors import InputError
 from tuneops.store import files
 from tuneops.store.lockfile import lock_path, parse
 
 if TYPE_CHECKING:
     from tuneops.costs.amounts import Tokens
+    from tuneops.engine.reconcile import Report
 
 
 def knowledge(project: Project, plan: Plan, view: View, *, whole: bool = False) -> Knowledge:
@@ -90,7 +90,7 @@ class Spent:
     """Those of one pass, as often as there were epochs, as far as both are known."""
 
 
-def spent(project: Project, report: Report) -> Spent | None:
+def spent(project: Project, report: "Report") -> Spent | None:
     """What came to its end in a run, by the service's own count; None when nothing did."""
     if report.latest is None or not report.ended:
         return None

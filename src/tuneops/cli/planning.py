@@ -6,14 +6,13 @@ from collections.abc import Container
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tuneops.cli.appending import append
 from tuneops.cli.checking import refuse_bad_data, with_unpinned
 from tuneops.cli.costing import knowledge
-from tuneops.cli.guard import glance
 from tuneops.cli.options import Options
 from tuneops.cli.project import open_project
-from tuneops.cli.session import Session, connect
 from tuneops.core.advice import advise
 from tuneops.core.desired import DesiredGraph
 from tuneops.core.lock import Lock
@@ -23,14 +22,14 @@ from tuneops.core.view import View
 from tuneops.core.waits import next_creates, waits
 from tuneops.costs.amounts import spell
 from tuneops.costs.verdicts import Bill, appraise
-from tuneops.engine.observe import look_elsewhere
-from tuneops.engine.reconcile import survey
 from tuneops.errors import Denied, Stale
 from tuneops.render.costs import total
 from tuneops.render.findings import findings_github
 from tuneops.render.lines import counted, first_few
 from tuneops.render.plan import Header, plan_json, plan_markdown, plan_text
-from tuneops.store.planfile import write_plan
+
+if TYPE_CHECKING:  # what asks a service is not imported by who asks nobody
+    from tuneops.cli.session import Session
 
 
 def plan(
@@ -48,12 +47,15 @@ def plan(
     """Show what would run, and what it would cost; give the exit code."""
     project = open_project(chosen, suppositions=supposed)
     with contextlib.ExitStack() as stack:
-        session: Session | None = None
+        session: "Session | None" = None
         if frozen:
             from tuneops.cli.frozen import look_at_lock
 
             view, header = look_at_lock(project, max_cost)
         else:
+            from tuneops.cli.session import connect
+            from tuneops.engine.reconcile import survey
+
             session = stack.enter_context(connect(project, lambda _: None, max_cost=max_cost))
             refuse_bad_data(project, session.graph, session.seen, session.objects)
             view, header = survey(session.graph, session.world, session.settle), session.header
@@ -71,6 +73,8 @@ def plan(
             bill = replace(bill, verdict=replace(bill.verdict, findings=findings))
         made = with_waits(made, view, session, bill.verdict.barred)
         if out is not None:
+            from tuneops.store.planfile import write_plan
+
             write_plan(out, plan_json(made, header, bill), made)
         unchanged = show_unchanged or bool(chosen.verbose)
         show_plan(chosen, view.graph, header, made, bill, unchanged=unchanged)
@@ -97,13 +101,16 @@ def emptied(graph: DesiredGraph, lock: Lock) -> Denied | None:
 
 
 def with_waits(
-    made: Plan, view: View, session: Session | None, barred: Container[str] = ()
+    made: Plan, view: View, session: "Session | None", barred: Container[str] = ()
 ) -> Plan:
     """The plan with what waits for a slot or for quota; without a session, as the lock knows."""
     if not made.buys:
         return made
     if session is None:
         return replace(made, waits=waits(made, view, (), barred))
+    from tuneops.cli.guard import glance
+    from tuneops.engine.observe import look_elsewhere
+
     view = look_elsewhere(view, session.world.elsewhere)
     keys = (change.key for change in next_creates(made, view, barred))
     claims = glance(session.guard, tuple(key for key in keys if key is not None))
