@@ -47,7 +47,7 @@ def plan(
     """Show what would run, and what it would cost; give the exit code."""
     project = open_project(chosen, suppositions=supposed)
     with contextlib.ExitStack() as stack:
-        session: "Session | None" = None
+        session: Session | None = None
         if frozen:
             from tuneops.cli.frozen import look_at_lock
 

@@ -1,9 +1,12 @@
 """What YAML says, with the place of everything: scalars, mappings and sequences that never change.
 
+Nobody sets a field of one. They are not frozen because a large project has hundreds of thousands,
+and to make a frozen one takes half as long again.
+
 Keys are found under the service's own spelling, whether they are written camelCase or snake_case.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +30,7 @@ _STAYS: dict[Step, Any] = {}
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Span:
     """Where a node stands in its file."""
 
@@ -42,7 +45,7 @@ class Span:
         return self.source.place(self.line, self.column, self.length)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Scalar:
     """One value; `plain` when it is written without quotes."""
 
@@ -56,7 +59,7 @@ class Scalar:
         return self.plain and self.text in _NULL
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Entry:
     """One key of a mapping with its value."""
 
@@ -64,7 +67,7 @@ class Entry:
     value: "Node"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Mapping:
     """Keys and values in the order of the file; no key comes twice."""
 
@@ -78,7 +81,7 @@ class Mapping:
             for entry in self.entries:
                 if "_" in entry.key.text:
                     index.setdefault(camel(entry.key.text), entry)
-            object.__setattr__(self, "_index", index)
+            self._index = index
 
     def entry(self, name: str) -> Entry | None:
         """The entry of this key, in either spelling."""
@@ -97,13 +100,13 @@ class Mapping:
         entry = self.entry(name)
         return entry.value if entry and not is_null(entry.value) else None
 
-    def only(self, names: Iterable[str]) -> "Mapping":
-        """The same mapping with these keys alone."""
-        kept = (self.entry(name) for name in names)
-        return Mapping(self.span, tuple(entry for entry in kept if entry))
+    def only(self, names: Container[str]) -> "Mapping":
+        """The same mapping with these keys alone; itself, if it has no others."""
+        kept = tuple(entry for entry in self.entries if camel(entry.key.text) in names)
+        return self if len(kept) == len(self.entries) else Mapping(self.span, kept)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Sequence:
     """The items of a list."""
 
@@ -194,10 +197,13 @@ def _pruned(node: Node, forest: dict[Step, Any]) -> Node:
 
 def merged(base: Mapping, over: Mapping) -> Mapping:
     """Lay one mapping over another, level by level; a null above takes away what is below."""
+    if not base.entries:
+        return over
     entries: list[Entry] = []
     used: set[int] = set()
     for below in base.entries:
-        above = over.entry(below.key.text) or over.entry(camel(below.key.text))
+        key = below.key.text
+        above = over.entry(key) or (over.entry(camel(key)) if "_" in key else None)
         if above is None:
             entries.append(below)
             continue

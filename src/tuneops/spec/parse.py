@@ -3,7 +3,7 @@
 Whatever the text, the outcome is documents and findings, never an exception.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from sys import intern
 
@@ -21,6 +21,7 @@ _WORD = 64
 """Texts up to this length are kept once, however often they are written: keys, models, names."""
 
 _LOADER = getattr(yaml, "CLoader", yaml.Loader)
+_VALUES = (yaml.ScalarEvent, yaml.CollectionStartEvent)
 _STRUCTS = ("additionalConfig", "metricSpecParameters", "otherMetadata", "parameters")
 _FREE = frozenset(("labels", "variables", *_STRUCTS))
 """Mappings whose keys are the user's own, where `a_b` and `aB` differ."""
@@ -32,6 +33,8 @@ class Document:
 
     source: Source
     root: Mapping
+    refers: bool = True
+    """Whether there may be anything to fill in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +77,23 @@ class _Reader:
         self.source = source
         self.findings: list[Diagnostic] = []
         self.whole = True
-        self._events: Iterator[yaml.Event] = iter(())
+        self._next: Callable[[], yaml.Event] = yaml.StreamEndEvent
         self._tainted = False
+        self._refers = False
 
     def documents(self) -> list[Document]:
         """Every document of the file that is a mapping and free of what is refused."""
         found: list[Document] = []
         empty: list[Scalar] = []
         try:
-            self._events = yaml.parse(self.source.text, Loader=_LOADER)
-            for event in self._events:
+            self._next = _LOADER(self.source.text).get_event
+            while not isinstance(event := self._next(), yaml.StreamEndEvent):
                 if not isinstance(event, yaml.DocumentStartEvent):
                     continue
-                self._tainted = False
-                root = self._node(next(self._events), depth=1, name="")
+                self._tainted = self._refers = False
+                root = self._node(self._next(), 1)
                 if isinstance(root, Mapping) and not self._tainted:
-                    found.append(Document(self.source, root))
+                    found.append(Document(self.source, root, self._refers))
                 elif isinstance(root, Scalar) and root.is_null and not self._tainted:
                     empty.append(root)
                 else:
@@ -99,7 +103,7 @@ class _Reader:
                 self._refuse("empty-file", "the file is empty", self.source.place(1, 1))
         except yaml.YAMLError as error:
             self._syntax(error)
-        except (_Unreadable, StopIteration, ValueError, OverflowError):
+        except (_Unreadable, ValueError, OverflowError):
             self.whole = False
         return found
 
@@ -111,35 +115,37 @@ class _Reader:
                 root.span.where,
             )
 
-    def _node(self, event: yaml.Event, *, depth: int, name: str) -> Node:
-        if isinstance(event, yaml.AliasEvent):
-            self._refuse(
-                "yaml-anchor",
-                "anchors and aliases are not read in a spec",
-                self._place(event),
-                help="write the value out, or use `defaults:` in a chain",
-            )
-            return Scalar(self._span(event), "", plain=True)
-        self._check(event)
+    def _node(self, event: yaml.Event, depth: int, name: str = "") -> Node:
+        """The node that begins with an event; `name` is its key, if it is the value of one.
+
+        Called for every value of a large project: the usual is asked for first.
+        """
         if depth > DEPTH_LIMIT:
             self._refuse("too-deep", f"nested deeper than {DEPTH_LIMIT}", self._place(event))
             raise _Unreadable
-        match event:
-            case yaml.MappingStartEvent():
-                return self._mapping(event, depth, name)
-            case yaml.SequenceStartEvent():
-                return self._sequence(event, depth)
-            case _:
-                return self._scalar(event)
+        if isinstance(event, yaml.AliasEvent):
+            self._refuse_anchor(event)
+            return Scalar(self._span(event), "", plain=True)
+        assert isinstance(event, _VALUES), event
+        if event.anchor is not None:
+            self._refuse_anchor(event)
+        if event.tag is not None:
+            self._refuse_tag(event)
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event)
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._mapping(event, depth, name)
+        return self._sequence(event, depth)
 
     def _mapping(self, start: yaml.Event, depth: int, name: str) -> Mapping:
         entries: list[Entry] = []
         seen: dict[str, Scalar] = {}
         free = camel(name) in _FREE
-        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            key = self._node(event, depth=depth + 1, name="")
+        node, following, depth = self._node, self._next, depth + 1
+        while not isinstance(event := following(), yaml.MappingEndEvent):
+            key = node(event, depth)
             text = key.text if isinstance(key, Scalar) else ""
-            value = self._node(next(self._events), depth=depth + 1, name=text)
+            value = node(following(), depth, text)
             if not isinstance(key, Scalar):
                 message = "a key is plain text, not a mapping or a list"
                 self._refuse("yaml-syntax", message, key.span.where)
@@ -155,42 +161,46 @@ class _Reader:
 
     def _sequence(self, start: yaml.Event, depth: int) -> Sequence:
         items: list[Node] = []
-        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            items.append(self._node(event, depth=depth + 1, name=""))
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            items.append(self._node(event, depth + 1))
         return Sequence(self._span(start), tuple(items))
 
-    def _scalar(self, event: yaml.Event) -> Scalar:
-        assert isinstance(event, yaml.ScalarEvent), event
+    def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
+        """One value. Only an escape can write what `screen` did not see in the file itself."""
         text: str = event.value
+        style: str | None = event.style
         if len(text) <= _WORD:
             text = intern(text)
+        if "${" in text:
+            self._refers = True
         span = self._span(event)
         if len(text) > SCALAR_LIMIT:
             self._refuse("too-large", "a text longer than 64 KiB", span.where)
+        elif style != '"':
+            return Scalar(span, text, plain=not style)
         elif hidden := HIDDEN.search(text):
             message = f"control or invisible character U+{ord(hidden[0]):04X} written as an escape"
             self._refuse("hidden-character", message, span.where, help="remove it")
         elif SECRET.search(text):
             self.findings.append(secret(span.where))
             self._tainted, self.whole = True, False
-        return Scalar(span, text, plain=event.style is None or event.style == "")
+        return Scalar(span, text, plain=not style)
 
-    def _check(self, event: yaml.Event) -> None:
-        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
-        if anchor is not None:
-            self._refuse(
-                "yaml-anchor",
-                "anchors and aliases are not read in a spec",
-                self._place(event),
-                help="write the value out, or use `defaults:` in a chain",
-            )
-        if tag is not None:
-            self._refuse(
-                "yaml-tag",
-                "tags are not read in a spec",
-                self._place(event),
-                help="remove the word that begins with `!`; put a text that begins so in quotes",
-            )
+    def _refuse_anchor(self, event: yaml.Event) -> None:
+        self._refuse(
+            "yaml-anchor",
+            "anchors and aliases are not read in a spec",
+            self._place(event),
+            help="write the value out, or use `defaults:` in a chain",
+        )
+
+    def _refuse_tag(self, event: yaml.Event) -> None:
+        self._refuse(
+            "yaml-tag",
+            "tags are not read in a spec",
+            self._place(event),
+            help="remove the word that begins with `!`; put a text that begins so in quotes",
+        )
 
     def _merge_key(self, key: Scalar) -> None:
         self._refuse(
@@ -224,10 +234,11 @@ class _Reader:
     def _span(self, event: yaml.Event) -> Span:
         start, end = event.start_mark, event.end_mark
         assert start is not None and end is not None, event
-        length = end.column - start.column if end.line == start.line else 0
-        if end.line != start.line and start.line < len(self.source.starts):
-            length = len(self.source.line(start.line + 1).rstrip()) - start.column
-        return Span(self.source, start.line + 1, start.column + 1, max(length, 1))
+        line, column = start.line, start.column
+        length = end.column - column if end.line == line else 0
+        if end.line != line and line < len(self.source.starts):
+            length = len(self.source.line(line + 1).rstrip()) - column
+        return Span(self.source, line + 1, column + 1, length if length > 0 else 1)
 
     def _syntax(self, error: yaml.YAMLError) -> None:
         problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)

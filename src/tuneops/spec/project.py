@@ -5,7 +5,7 @@ chain, its environment. Each field keeps the place where it is written.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tuneops.catalog.models import Row, Table, built_in, table
 from tuneops.core.address import Address
@@ -23,10 +23,10 @@ from tuneops.spec.schema import (
     Workspace,
     validate,
 )
-from tuneops.spec.shape import names_of
+from tuneops.spec.shape import lean, names_of
 from tuneops.spec.table import ModelTable, rows_of
 from tuneops.spec.text import Source, SourceText
-from tuneops.spec.variables import fill
+from tuneops.spec.variables import Filled, fill
 
 METHODS = ("supervisedTuningSpec", "preferenceOptimizationSpec")
 SOURCES = ("baseModel", "preTunedModel", "from")
@@ -68,13 +68,13 @@ class Draft:
     spec: TuningJobSpec
     root: Mapping
     name_node: Scalar
-    above: Address | None
-    """The stage above, if this is a stage and not the first."""
+    whole: bool
     moved_from: Address | None
     """The address that the job had before."""
-    model_name: str | None
+    above: Address | None = None
+    """The stage above, if this is a stage and not the first."""
+    model_name: str | None = None
     """The display name that the chain gives to the model of its first stages."""
-    whole: bool
 
     @property
     def where(self) -> SourceRef:
@@ -121,15 +121,18 @@ class Project:
     complete: bool
     models: Table = field(default_factory=table)
     """The model table, with the workspace's own rows."""
-    _index: dict[Address, Draft] = field(init=False, repr=False)
-    _origins: dict[Address, Draft] = field(init=False, repr=False, default_factory=dict)
-    _parents: dict[Draft, Address | None] = field(init=False, repr=False, default_factory=dict)
+    _index: dict[Address, Draft] = field(init=False, repr=False, default_factory=dict)
+    _enabled: tuple[Draft, ...] = field(init=False, repr=False)
+    _named: dict[Draft, Address | None] = field(init=False, repr=False, default_factory=dict)
+    _parents: dict[Draft, Draft | None] = field(init=False, repr=False, default_factory=dict)
+    _origins: dict[Draft, Draft] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        index: dict[Address, Draft] = {}
         for draft in self.drafts:
-            index.setdefault(draft.address, draft)
-        object.__setattr__(self, "_index", index)
+            self._index.setdefault(draft.address, draft)
+        known = self.environment
+        enabled = tuple(one for one in self.drafts if not known or self.is_enabled(one))
+        object.__setattr__(self, "_enabled", enabled)
 
     @property
     def place(self) -> EnvironmentSpec | None:
@@ -144,9 +147,9 @@ class Project:
 
     def parent_address(self, draft: Draft) -> Address | None:
         """What a job continues from, whether it exists or not; None if it is no job of ours."""
-        if draft not in self._parents:
-            self._parents[draft] = self._parent_address(draft)
-        return self._parents[draft]
+        if draft not in self._named:
+            self._named[draft] = self._parent_address(draft)
+        return self._named[draft]
 
     def _parent_address(self, draft: Draft) -> Address | None:
         written = draft.spec.from_
@@ -160,8 +163,10 @@ class Project:
 
     def parent(self, draft: Draft) -> Draft | None:
         """The job that this one continues, if it is there."""
-        address = self.parent_address(draft)
-        return self._index.get(address) if address else None
+        if draft not in self._parents:
+            address = self.parent_address(draft)
+            self._parents[draft] = self._index.get(address) if address else None
+        return self._parents[draft]
 
     def line(self, draft: Draft) -> Iterator[Draft]:
         """The job and those it descends from, nearest first; a cycle is walked once."""
@@ -174,13 +179,13 @@ class Project:
 
     def origin(self, draft: Draft) -> Draft:
         """The job that the line of this one begins with."""
-        walked: list[Address] = []
+        walked: list[Draft] = []
         one, parent = draft, self.parent(draft)
-        while parent is not None and one.address not in self._origins:
-            walked.append(one.address)
-            self._origins[one.address] = one
+        while parent is not None and one not in self._origins:
+            walked.append(one)
+            self._origins[one] = one
             one, parent = parent, self.parent(parent)
-        first = self._origins.get(one.address, one)
+        first = self._origins.get(one, one)
         self._origins.update(dict.fromkeys(walked, first))
         return first
 
@@ -190,7 +195,7 @@ class Project:
 
     def enabled(self) -> Iterator[Draft]:
         """The jobs of the chosen environment; all, while it is not known."""
-        return (draft for draft in self.drafts if not self.environment or self.is_enabled(draft))
+        return iter(self._enabled)
 
     def stages(self, chain: str) -> tuple[Draft, ...]:
         """The stages of a chain, in the order of the file."""
@@ -249,7 +254,7 @@ def gather(
         kind = kind_of(document)
         if kind == "Workspace":
             continue
-        filled = fill(document.root, choice.values)
+        filled = fill(document.root, choice.values) if document.refers else Filled(document.root)
         read = validate(KINDS[kind], filled.root)
         state.findings += (*filled.findings, *read.findings)
         clean = filled.whole and not read.findings
@@ -314,11 +319,16 @@ def _environment_layer(choice: Choice) -> Mapping:
 
 def _job(root: Mapping, below: Mapping, clean: bool) -> Iterator[Draft]:
     metadata, spec = _child(root, "metadata"), _child(root, "spec")
-    laid = merged(merged(below, metadata.only(_SAID)), spec)
+    own, laid, fits = _read(merged(merged(below, metadata.only(_SAID)), spec))
     name = _name(metadata)
-    draft = _draft(Address(name.text), name, laid, clean)
-    moved = draft.spec.moved_from
-    yield replace(draft, moved_from=Address.parse(moved) if moved else None)
+    yield Draft(
+        address=Address(name.text),
+        spec=own,
+        root=laid,
+        name_node=name,
+        whole=clean and fits,
+        moved_from=Address.parse(own.moved_from) if own.moved_from else None,
+    )
 
 
 def _chain(root: Mapping, below: Mapping, clean: bool) -> Iterator[Draft]:
@@ -334,12 +344,21 @@ def _chain(root: Mapping, below: Mapping, clean: bool) -> Iterator[Draft]:
         assert isinstance(stage, Mapping), stage
         laid = shared if above else first
         if isinstance(defaults, Mapping):
-            laid = merged(laid, defaults.only(m for m in METHODS if stage.get(m) is not None))
+            given = [method for method in METHODS if stage.get(method) is not None]
+            laid = merged(laid, defaults.only(given))
+        own, laid, fits = _read(merged(laid, stage))
         name = _name(stage)
         address = Address(_name(metadata).text, name.text)
-        draft = _draft(address, name, merged(laid, stage), clean)
-        was = _moved(stage, spec, address)
-        yield replace(draft, above=above, model_name=model_name, moved_from=was)
+        yield Draft(
+            address=address,
+            spec=own,
+            root=laid,
+            name_node=name,
+            whole=clean and fits,
+            moved_from=_moved(stage, spec, address),
+            above=above,
+            model_name=model_name,
+        )
         above = address
 
 
@@ -354,20 +373,11 @@ def _moved(stage: Mapping, chain: Mapping, address: Address) -> Address | None:
     return Address(name, address.stage) if name else None
 
 
-def _draft(address: Address, name: Scalar, root: Mapping, clean: bool) -> Draft:
-    """Read one job with all its layers; each of them has been read on its own before."""
+def _read(root: Mapping) -> tuple[TuningJobSpec, Mapping, bool]:
+    """One job with all its layers, each of which has been read before; what of it; if all fits."""
     read = validate(TuningJobSpec, root.only(names_of(TuningJobSpec)))
     assert read.value is not None, read.findings
-    return Draft(
-        address=address,
-        spec=read.value,
-        root=read.root,
-        name_node=name,
-        above=None,
-        moved_from=None,
-        model_name=None,
-        whole=clean and not read.findings,
-    )
+    return lean(read.value), read.root, not read.findings
 
 
 def _child(root: Mapping, name: str) -> Mapping:

@@ -43,7 +43,7 @@ from tuneops.spec.limits import Budget, Jobs, PolicySpec
 from tuneops.spec.misfits import fault
 from tuneops.spec.nodes import Mapping, Path, Scalar, find, without
 from tuneops.spec.promoting import Checkpoint, GateSpec, PromotionSpec
-from tuneops.spec.shape import Flag, Name, Shape, Text, lean, names_of, word
+from tuneops.spec.shape import Flag, Name, Shape, Text, names_of, word
 from tuneops.spec.table import ModelTable
 
 _ROUNDS = 40
@@ -344,7 +344,7 @@ def validate(model: type[_Model], root: Mapping) -> Validated[_Model]:
     lost: set[tuple[int, str]] = set()
     for _ in range(_ROUNDS):
         try:
-            return Validated(lean(model.model_validate(root)), root, tuple(findings))
+            return Validated(model.model_validate(root), root, tuple(findings))
         except ValidationError as error:
             errors = error.errors(include_url=False, include_input=False)
         faults = [fault(error, root, partial(_known, model)) for error in errors[:_AT_ONCE]]

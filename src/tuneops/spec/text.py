@@ -30,6 +30,9 @@ SECRET = re.compile(r"\bya29\.|\bAIza[0-9A-Za-z_-]{10}|-----BEGIN\b")
 SIGNED = re.compile(r"(?i)\bX-(Goog|Amz)-(Signature|Credential)=|\bGoogleAccessId=")
 """What only a signed URL holds."""
 
+_TRACES = ("ya29.", "AIza", "-----BEGIN", "=")
+"""One of these is in every text that holds a secret; to look for them takes next to no time."""
+
 
 def sayable(value: str) -> bool:
     """Say whether a value of somebody else's can stand in a spec, quoted, and mean itself."""
@@ -112,7 +115,7 @@ def screen(source: Source) -> Iterator[Diagnostic]:
 
 def secrets(source: Source) -> Iterator[Diagnostic]:
     """Find credentials and signed URLs; the finding never shows them, nor their line."""
-    if not SECRET.search(source.text) and not SIGNED.search(source.text):
+    if not any(trace in source.text for trace in _TRACES):
         return
     for number, line in enumerate(source.lines, 1):
         if found := SECRET.search(line):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from posixpath import dirname, normpath
 
 from tuneops.core.address import Address
@@ -68,7 +69,7 @@ def _locate(node: Scalar) -> str | _Bad:
         )
     if ":" in uri or uri.startswith(("/", "~", "\\")) or "\\" in uri:
         return _Bad("bad-dataset", f'a dataset is {_FORM}, not "{_cut(uri)}"')
-    return _file(uri, node.span.source.path)
+    return _file(uri, dirname(node.span.source.path))
 
 
 def _object(uri: str) -> str | _Bad:
@@ -79,10 +80,11 @@ def _object(uri: str) -> str | _Bad:
     return uri if uri.endswith(".jsonl") else _not_jsonl(uri)
 
 
-def _file(name: str, spec: str) -> str | _Bad:
+@lru_cache(maxsize=1000)
+def _file(name: str, folder: str) -> str | _Bad:
     if not name.strip() or name.endswith("/") or re.search(r"[*?\[\]\n]", name):
         return _Bad("bad-dataset", f'a dataset is {_FORM}, not "{_cut(name)}"')
-    path = normpath(f"{dirname(spec) or '.'}/{name}")
+    path = normpath(f"{folder or '.'}/{name}")
     if path == ".." or path.startswith("../"):
         return _Bad(
             "outside-project",
@@ -139,7 +141,8 @@ def _finding(bad: _Bad, where: SourceRef) -> Diagnostic:
 def datasets_differ(project: Project) -> Iterator[Diagnostic]:
     """Checked on its training data, a model looks better than it is."""
     for draft in project.enabled():
-        train, check = dataset(draft, TRAINING), dataset(draft, VALIDATION)
+        check = dataset(draft, VALIDATION)  # most have none
+        train = dataset(draft, TRAINING) if check else None
         if train and check and train.location == check.location:
             yield Diagnostic(
                 code="same-dataset",
