@@ -7,6 +7,7 @@ has been damaged or tampered with must not look whole.
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -18,8 +19,32 @@ class Malformed(ValueError):
 
 def decode(body: bytes) -> Any:
     """Read one JSON value, or Malformed: no repeated keys, NaN, lone surrogates or abysses."""
+    value = _decoded(body, _unique)
+    if _SURROGATE.search(body):
+        _refuse_half_letters(value)
+    return value
+
+
+def outline(body: bytes) -> Any:
+    """Check all that `decode` does, and read nothing but the top: an object further down is None.
+
+    For large files, which somebody else reads once they are known to be sound.
+    """
+    if _SURROGATE.search(body):
+        decode(body)
+    last: dict[str, Any] | None = None
+
+    def forget(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal last
+        last = _unique(pairs)  # the outermost object ends last
+
+    value = _decoded(body, forget)
+    return last if value is None else value
+
+
+def _decoded(body: bytes, pairs: Callable[[list[tuple[str, Any]]], Any]) -> Any:
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_constant)
+        return json.loads(body.decode(), object_pairs_hook=pairs, parse_constant=_constant)
     except Malformed:
         raise
     except UnicodeDecodeError as fault:
@@ -30,9 +55,6 @@ def decode(body: bytes) -> Any:
         raise Malformed("it has a number of thousands of digits") from None
     except RecursionError:
         raise Malformed("it is nested too deeply") from None
-    if _SURROGATE.search(body):
-        _refuse_half_letters(value)
-    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

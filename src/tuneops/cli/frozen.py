@@ -26,7 +26,9 @@ def look_at_lock(project: Project, max_cost: Decimal | None) -> tuple[View, Head
     """
     declaration = limited(project.declaration, max_cost)
     declaration = replace(declaration, target=rehearsed(declaration.target))
-    jobs = tuple(replace(job, retune=False) for job in declaration.jobs)  # nobody looks at bytes
+    jobs = tuple(  # nobody looks at bytes
+        replace(job, retune=False) if job.retune else job for job in declaration.jobs
+    )
     declaration = replace(declaration, jobs=jobs)
     lock = read_lock(project)
     path = lock_path(project.root, declaration.target.environment)

@@ -300,25 +300,25 @@ class DesiredGraph:
     jobs: tuple[DesiredJob, ...]
     promotions: tuple[Promotion, ...] = ()
     removals: tuple[Removal, ...] = ()
-    _index: Mapping[Address, DesiredJob] = field(init=False, repr=False, compare=False)
+    _index: Mapping[str, DesiredJob] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_index", {job.address: job for job in self.jobs})
+        object.__setattr__(self, "_index", {str(job.address): job for job in self.jobs})
 
     def find(self, address: Address) -> DesiredJob | None:
         """The job of this address, or None."""
-        return self._index.get(address)
+        return self._index.get(str(address))
 
     def find_text(self, address: str) -> DesiredJob | None:
         """The job of an address as the lock writes it, or None."""
-        return self._index.get(Address.parse(address))
+        return self._index.get(address.removesuffix("/"))
 
     def deviation(self, job: DesiredJob) -> Acceptance | None:
         """What a job accepts in place of its parent's own training, if that is another one."""
         source = job.recipe.source
         if job.accept is None or not isinstance(source, Upstream):
             return None
-        parent = self._index[Address.parse(source.from_)]
+        parent = self._index[source.from_]
         return job.accept if parent.lineage != source.lineage else None
 
     def accepted(self) -> Iterator[str]:
@@ -331,7 +331,7 @@ class DesiredGraph:
         """The jobs that this one descends from, nearest first."""
         parent = job.parent
         while parent is not None:
-            above = self._index[parent]
+            above = self._index[str(parent)]
             yield above
             parent = above.parent
 

@@ -6,7 +6,7 @@ from tuneops.core.desired import DesiredJob
 from tuneops.core.ledger import survivor
 from tuneops.core.lock import Creation
 from tuneops.core.match import made_by
-from tuneops.core.observed import JobState, ObservedJob, Ownership
+from tuneops.core.observed import JobState, ObservedJob, Ownership, by_seniority
 from tuneops.core.plan import Action, Change, Reason
 from tuneops.core.recipe import Recipe
 from tuneops.core.view import View
@@ -26,11 +26,14 @@ def excess(view: View) -> Iterator[Change]:
         if creation.lineage in wanted
     }
     owners = view.graph.target.owners
-    for job in sorted(view.observed.jobs.values(), key=lambda job: job.seniority):
+    loose = (
+        job
+        for job in view.observed.jobs.values()
+        if not job.state.terminal and job.name not in bound
+    )
+    for job in by_seniority(loose):
         ownership = job.ownership
-        if ownership is None or ownership.owner not in owners or job.state.terminal:
-            continue
-        if job.name in bound:
+        if ownership is None or ownership.owner not in owners:
             continue
         if ownership.lineage in wanted:
             yield _duplicate(view, job, wanted[ownership.lineage])

@@ -142,12 +142,10 @@ FORMS: dict[int, Callable[[Recipe], Mapping[str, Canonical]]] = {1: _material}
 and leaves out what it does not know."""
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
 def _hash(purpose: str, value: Mapping[str, Canonical], version: int) -> str:
-    text = json.dumps(
-        [f"tuneops-{purpose}-v{version}", value],
-        ensure_ascii=False,
-        separators=(",", ":"),
-        sort_keys=True,
-    )
+    text = _ENCODER.encode([f"tuneops-{purpose}-v{version}", value])
     digest = hashlib.sha256(unicodedata.normalize("NFC", text).encode()).digest()
     return base64.b32encode(digest).decode().rstrip("=").lower()

@@ -42,7 +42,7 @@ def judged(
     """
     if job.state.terminal and job.model is None:
         return replace(after, data_read=None, wrong_bytes=None, rewritten=None)
-    if job.state.terminal:
+    if job.state.terminal and after.data_read is not None:
         after = replace(after, data_read=None)
     if job.name not in inputs or not unproven(before, job):
         return after

@@ -6,6 +6,7 @@ Pure bookkeeping: it never decides that something should be bought or stopped.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from tuneops.core.checkpoints import choose, chosen
 from tuneops.core.desired import DesiredGraph
@@ -15,7 +16,7 @@ from tuneops.core.inputs import judged
 from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.match import adoptable, shows
 from tuneops.core.metrics import note_metrics
-from tuneops.core.observed import JobState, Observed, ObservedJob
+from tuneops.core.observed import JobState, Observed, ObservedJob, by_seniority
 from tuneops.core.pins import pruned, with_pins_moved
 from tuneops.core.recall import UnreadableError, recall
 
@@ -56,21 +57,20 @@ def updated(creation: Creation, job: ObservedJob) -> Creation:
     lost = job.state.terminal and not succeeded and job.model is None
     checkpoints = dict(job.checkpoints) or ({} if lost else creation.checkpoints)
     escaped = job.state.terminal and job.state is not JobState.CANCELLED
-    return chosen(
-        replace(
-            creation,
-            asked=None,
-            job=job.name,
-            state=job.state,
-            created=job.created,
-            ended=job.ended,
-            model=job.model or creation.model,
-            checkpoints=checkpoints,
-            billable_tokens=job.billable_tokens or creation.billable_tokens,
-            error=job.failure,
-            cancel_asked=None if escaped else creation.cancel_asked or None,
-        )
-    )
+    shown: dict[str, Any] = {
+        "asked": None,
+        "job": job.name,
+        "state": job.state,
+        "created": job.created,
+        "ended": job.ended,
+        "model": job.model or creation.model,
+        "checkpoints": checkpoints,
+        "billable_tokens": job.billable_tokens or creation.billable_tokens,
+        "error": job.failure,
+        "cancel_asked": None if escaped else creation.cancel_asked or None,
+    }
+    news = {name: value for name, value in shown.items() if getattr(creation, name) != value}
+    return chosen(replace(creation, **news) if news else creation)
 
 
 def protected(creations: Iterable[Creation]) -> bool:
@@ -89,7 +89,7 @@ def survivor(jobs: Iterable[ObservedJob]) -> ObservedJob:
     Facts about the world only, so that no two runners can choose differently once they have seen
     the same jobs.
     """
-    ranked = sorted(jobs, key=lambda job: job.seniority)
+    ranked = by_seniority(jobs)
     useful = [job for job in ranked if not job.state.terminal or job.state is JobState.SUCCEEDED]
     return useful[0] if useful else max(ranked, key=lambda job: job.ended or job.created)
 

@@ -6,7 +6,6 @@ section 12 (a cancel needs a matching recorded recipe).
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -84,18 +83,20 @@ def shows(recipe: Recipe, job: ObservedJob) -> bool:
 
     The same bytes under another name are no other recipe.
     """
-    uri = job.fields.training_uri or recipe.training.uri
-    return made_by(replace(recipe, training=replace(recipe.training, uri=uri)), job)
+    return _agrees(recipe, job)
 
 
 def made_by(recipe: Recipe, job: ObservedJob) -> bool:
     """Say whether the job shows what the recipe set. The data's URI is compared, not its bytes."""
+    return recipe.training.uri == job.fields.training_uri and _agrees(recipe, job)
+
+
+def _agrees(recipe: Recipe, job: ObservedJob) -> bool:
     shown = job.fields
     hyper = recipe.hyper_parameters
     source = recipe.source
     pairs = [
         (recipe.method.value, shown.method),
-        (recipe.training.uri, shown.training_uri),
         (recipe.encryption_key, shown.encryption_key),
     ]
     if isinstance(source, BaseModel):

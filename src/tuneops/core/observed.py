@@ -1,6 +1,6 @@
 """The world, as the service showed it at one instant."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -227,6 +227,12 @@ class Observed:
             if job.ownership is not None and job.ownership.owner in owners:
                 key = (job.ownership.lineage, job.ownership.attempt)
                 found.setdefault(key, []).append(job)
-        return {
-            key: tuple(sorted(jobs, key=lambda job: job.seniority)) for key, jobs in found.items()
-        }
+        return {key: tuple(by_seniority(jobs)) for key, jobs in found.items()}
+
+
+def by_seniority(jobs: Iterable[ObservedJob]) -> list[ObservedJob]:
+    """The jobs, the senior one first."""
+    ranked = list(jobs)
+    if len(ranked) > 1:  # nearly every creation has one job
+        ranked.sort(key=lambda job: job.seniority)
+    return ranked

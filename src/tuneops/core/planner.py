@@ -95,7 +95,7 @@ def _finished(view: View, job: DesiredJob, key: str, creation: Creation) -> Chan
             held = _line(job, Action.HOLD, verdict.hold, key, creation)
             return replace(held, detail=words)
     kept = _kept(view, job, key, creation)
-    return replace(kept, detail=(*kept.detail, *words))
+    return replace(kept, detail=(*kept.detail, *words)) if words else kept
 
 
 def _is_another(view: View, creation: Creation) -> bool:

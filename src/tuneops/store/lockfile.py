@@ -70,7 +70,7 @@ def parse(content: bytes, shown: str) -> Lock:
     """
     _refuse_damage(content, shown)
     try:
-        value = strict.decode(content)
+        value = strict.outline(content)
     except strict.Malformed as fault:
         raise damaged(shown, str(fault)) from fault
     version = value.get("version") if isinstance(value, dict) else None
@@ -91,7 +91,7 @@ def parse(content: bytes, shown: str) -> Lock:
             )
         )
     try:
-        lock = _adapter().validate_python(value)
+        lock = _adapter().validate_json(content)
     except ValidationError as fault:
         first = fault.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
