@@ -188,13 +188,16 @@ def _limit(message: str, path: str, limit: Limit, help: str) -> Diagnostic:
 def _duplicated(scan: Scan, path: str, duplicates: int) -> Diagnostic:
     pairs = ", ".join(f"{again} as {before}" for again, before in scan.repeats.places)
     more = ", …" if duplicates > len(scan.repeats.places) else ""
+    notes = [f"lines {pairs}{more}"] if pairs else []
+    if scan.repeats.is_full:
+        notes.append(f"the first {len(scan.repeats):,} lines were compared")
     verb = "repeats" if duplicates == 1 else "repeat"
     return _finding(
         "dataset-duplicates",
         f"{_of(duplicates, scan.examples)} {verb} another, byte for byte",
         path,
         line=scan.repeats.places[0][0] if scan.repeats.places else 1,
-        notes=(f"lines {pairs}{more}",) if pairs else (),
+        notes=("; ".join(notes),) if notes else (),
         help="the model sees them more often than the rest; leave them out if that is not meant",
         severity=Severity.WARNING,
     )

@@ -99,7 +99,7 @@ def scan_file(path: Path, *, name: str, scan: Scan) -> Scan:
             middle = _line_start(stream, size // 2)
             again = _like(scan)
             try:
-                return _scan_halves(path, middle, scan)
+                return _scan_halves(path, stream, middle, scan)
             except (EOFError, OSError):  # the other process did not make it
                 scan = again
             stream.seek(0)
@@ -111,17 +111,18 @@ def _like(scan: Scan) -> Scan:
     return Scan(method=scan.method, limits=scan.limits, measured=scan.sizes is not None)
 
 
-def _scan_halves(path: Path, middle: int, scan: Scan) -> Scan:
+def _scan_halves(path: Path, stream: BinaryIO, middle: int, scan: Scan) -> Scan:
     import multiprocessing  # for large files only
 
     fork = multiprocessing.get_context("fork")  # forked, both hash lines alike, as they must
     here, there = fork.Pipe(duplex=False)
-    reader = fork.Process(target=_read_rest, args=(there, path, middle, _like(scan)), daemon=True)
+    args = there, path, stream, middle, _like(scan)
+    reader = fork.Process(target=_read_rest, args=args, daemon=True)
     reader.start()
     there.close()
     try:
-        with open_file(path) as stream:
-            scan.read(blocks(stream, middle))
+        stream.seek(0)
+        scan.read(blocks(stream, middle))
         if scan.format is None:
             scan.join(here.recv())
             for number in range(SHARES):
@@ -133,11 +134,16 @@ def _scan_halves(path: Path, middle: int, scan: Scan) -> Scan:
     return scan
 
 
-def _read_rest(there: "Connection", path: Path, middle: int, scan: Scan) -> None:
-    """Read from a place on, in a process of its own, and send what was found, piece by piece."""
+def _read_rest(there: "Connection", path: Path, whole: BinaryIO, middle: int, scan: Scan) -> None:
+    """Read from a place on, in a process of its own, and send what was found, piece by piece.
+
+    Nothing is sent when another file has come in the place of the one that is read as a `whole`.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-    with open_file(path) as stream:
+    with open_file(path) as stream:  # one that is handed on would share its place with ours
+        if not os.path.samestat(os.fstat(stream.fileno()), os.fstat(whole.fileno())):
+            return
         stream.seek(middle)
         scan.read(blocks(stream), start=False)
     shares = scan.repeats.release()

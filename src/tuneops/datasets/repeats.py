@@ -8,6 +8,10 @@ SHARES = 64
 
 _REMEMBERED = 100_000
 
+MOST = 10_000_000
+"""About so many lines are compared, as many as models take examples: a file of 1 GB may hold thirty
+times as many, whose hashes would take gigabytes."""
+
 
 class Repeats:
     """Lines by their hashes, which differ from process to process and are compared only here.
@@ -19,6 +23,10 @@ class Repeats:
     def __init__(self) -> None:
         self._shares = [array("q") for _ in range(SHARES)]
         self._first: dict[int, int] = {}
+        self._kept = 0
+        self._takes = True
+        self.is_full = False
+        """There were more lines than are compared."""
         self.places: list[tuple[int, int]] = []
         """The first lines that repeat one of the first 100,000, and the lines that they repeat."""
 
@@ -28,6 +36,10 @@ class Repeats:
     def add(self, number: int, lines: Iterable[bytes]) -> None:
         """Take note of lines that follow each other, the first of which has this number."""
         shares, first = self._shares, self._first
+        if self._kept >= MOST:
+            self.is_full = True
+            return
+        start = number
         for found in map(hash, lines):
             shares[found & (SHARES - 1)].append(found)
             before = first.get(found)
@@ -37,11 +49,16 @@ class Repeats:
             elif len(first) < _REMEMBERED:
                 first[found] = number
             number += 1
+        self._kept += number - start
 
     def extend(self, later: "Repeats", lines: int) -> None:
         """Take note of the lines that another has seen, after so many of this one."""
-        for mine, other in zip(self._shares, later._shares, strict=True):
-            mine.extend(other)
+        self._takes = self._kept < MOST
+        self.is_full |= later.is_full or not (self._takes or later._kept == 0)
+        if self._takes:
+            for mine, other in zip(self._shares, later._shares, strict=True):
+                mine.extend(other)
+            self._kept += later._kept
         for number, before in later.places:
             if len(self.places) < 3:
                 self.places.append((number + lines, before + lines))
@@ -52,8 +69,9 @@ class Repeats:
         return shares
 
     def take(self, number: int, share: bytes) -> None:
-        """Hold a share again that was released."""
-        self._shares[number].frombytes(share)
+        """Hold a share again that was released by what came last, if there is room."""
+        if self._takes:
+            self._shares[number].frombytes(share)
 
     def count(self) -> int:
         """How many lines repeat another."""

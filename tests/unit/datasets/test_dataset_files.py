@@ -1,13 +1,14 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.dataset_cases import GOOD, MODEL, PAIR, USER, answer, file, turn
 from tuneops.catalog.models import table
 from tuneops.core.recipe import Method
-from tuneops.datasets import files, scan
+from tuneops.datasets import files, repeats, scan
 from tuneops.datasets.checks import Checked, check, check_validation
 from tuneops.datasets.difference import compare
 from tuneops.datasets.digest import Digester, digest
@@ -67,6 +68,25 @@ def test_each_example_is_measured_by_either_process(mixed: Path) -> None:
     found = scan_file(mixed, name="x", scan=measured)
     assert found.sizes is not None and found.turns is not None
     assert (len(found.sizes), sum(found.turns)) == (117, 234)
+
+
+def test_a_file_that_is_replaced_meanwhile_is_read_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(lines(*map(said, range(100))))
+    monkeypatch.setattr(files, "WORTH_TWO", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    halves = files._scan_halves
+
+    def replaced(*args: Any) -> Scan:
+        (tmp_path / "new").write_bytes(lines(*[{"a": 1}] * 300))
+        (tmp_path / "new").replace(path)
+        return halves(*args)
+
+    monkeypatch.setattr(files, "_scan_halves", replaced)
+    found = check_file(path, name="x", method=Method.SUPERVISED, limits=ANY)
+    assert (found.summary.examples, found.findings) == (100, ())
 
 
 def test_a_process_that_dies_is_done_without(mixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,6 +209,23 @@ def test_a_million_kinds_of_problems_are_few(tmp_path: Path) -> None:
     assert len(found.findings) <= 3 * 101
 
 
+def test_of_too_many_lines_the_first_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeats, "MOST", 10)
+    content = lines(*map(said, range(8)), *[said(1)] * 20)
+    found = check([content[at : at + 99] for at in range(0, len(content), 99)], path="x",
+                  method=Method.SUPERVISED)  # fmt: skip
+    assert 0 < len(found.repeats) <= 12
+    (told,) = found.findings
+    assert told.code == "dataset-duplicates"
+    assert told.notes[-1].endswith(f"the first {len(found.repeats)} lines were compared")
+    joined = Scan(method=Method.SUPERVISED, limits=ANY)
+    for _ in range(4):
+        part = Scan(method=Method.SUPERVISED, limits=ANY)
+        part.read([lines(*map(said, range(8)))])
+        joined.join(part)
+    assert len(joined.repeats) <= 18, "a part is taken whole or not at all"
+
+
 def test_up_to_a_twentieth_may_repeat_without_a_word() -> None:
     good = [*map(said, range(95))]
     assert run(lines(*good, *good[:5])).findings == ()
@@ -208,6 +245,8 @@ def test_up_to_a_twentieth_may_repeat_without_a_word() -> None:
 )
 def test_letters_by_their_size(text: str, counts: tuple[int, int, int, int]) -> None:
     assert letters(text) == counts
+    many = text * 200
+    assert letters(many) == tuple(count * 200 for count in counts), "long texts go another way"
     found = span(counts)
     assert found.low <= found.likely == likely(counts) <= found.high
 
