@@ -6,6 +6,7 @@ Google's rates where the length of a file is known, and a wide span where it is 
 """
 
 from dataclasses import dataclass
+from sys import getsizeof
 
 SOURCE = "an estimate, by some 4 characters a token, fewer in other scripts, and media by rates"
 """Where the numbers come from, in words to show beside them."""
@@ -57,6 +58,8 @@ def letters(text: str) -> Letters:
     if text.isascii():
         return len(text), 0, 0, 0
     count, size = len(text), len(text.encode())
+    if getsizeof(text) < 2 * count:  # a byte a character in memory: of two bytes in UTF-8 at most
+        return 2 * count - size, size - count, 0, 0
     one = len(text.encode("ascii", "ignore"))
     four = len(text.encode("utf-16-le")) // 2 - count
     three = size - one - 4 * four - 2 * (count - one - four)
