@@ -117,14 +117,17 @@ PROMISES: tuple[Promise, ...] = (
         "No entry of a lock is lost, and a lost lock is written again from the jobs.",
         "Files are replaced in one step; locks are merged by creation key; all that a lock knows "
         "is in labels, the machine line and the API; what became of a job since it was made, and "
-        "no spec says, is in its claim.",
+        "no spec says, is in its claim; what could not be written there is noted in the lock, and "
+        "kept by the next run that can.",
         "Where claims are lost as well, who asked for a cancel, new names and edited policies of "
         "jobs without a spec are not known, which `lock rebuild` says. A pin that was moved and "
-        "not trained on, and a job adopted by a spec that is gone, are in the lock alone.",
+        "not trained on, a job adopted by a spec that is gone, and what no claim could be told "
+        "yet, are in the lock alone.",
         (
             KILL,
             "test_merge::test_nothing_that_either_side_knows_is_lost",
             "test_lost_bytes::test_after_any_history_a_lost_lock_comes_back_byte_for_byte",
+            "test_when_memory_fails::test_what_could_not_be_kept_in_a_claim_is_kept_by_a_later_run",
             "test_rebuild::test_after_any_history_the_rebuilt_lock_has_every_entry_of_the_lost_one",
             "test_lock_travel::test_many_who_push_at_once_lose_nothing",
             PEOPLE,

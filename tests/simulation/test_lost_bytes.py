@@ -11,13 +11,14 @@ from tests.support.builders import SETTLE, a_dataset, a_promotion, pins_of
 from tests.support.profiles import effort
 from tests.support.strategies import declarations, edits, policies
 from tests.support.world import Rules, Runner, SimWorld
+from tuneops.core.claim import Claim
 from tuneops.core.desired import Declaration, DeclaredJob, Gate, ParentRef, Promotion, desire
 from tuneops.core.observed import Point
 from tuneops.core.policy import Removal
 from tuneops.core.recipe import AtEpoch, Best
 from tuneops.engine.rebuilding import Recovered, recover
 from tuneops.engine.reconcile import survey
-from tuneops.errors import Stale
+from tuneops.errors import Stale, Unavailable
 from tuneops.store.lockfile import dump
 
 LOSS = "eval_total_loss"
@@ -56,6 +57,23 @@ class People:
         self.runner.graph = desire(self.said, pins_of(self.said))
 
     def act(self) -> None:
+        """Somebody does something, and tuneops runs; sometimes no claim can be kept meanwhile."""
+        if self.draw(st.booleans()):
+            return self._act()
+        swap = self.runner.swap
+
+        def fail(claim: Claim, expected: str | None) -> str | None:
+            if claim.kept is not None:
+                raise Unavailable("the claim store did not answer")
+            return swap(claim, expected)
+
+        self.runner.swap = fail  # type: ignore[method-assign]
+        try:
+            return self._act()
+        finally:
+            del self.runner.swap
+
+    def _act(self) -> None:
         deeds = [
             self.edit, self.edit, self.promote, self.let_go, self.gate, self.rename,
             self.forget_names, self.revert, self.revert, self.policy, self.policy, self.remove,

@@ -97,6 +97,7 @@ creations = st.builds(
     chosen=st.none() | texts,
     error=st.none() | st.builds(Failure, code=st.integers(0, 16), message=texts),
     stamps=st.none() | st.sets(lineages, min_size=1, max_size=2).map(lambda all: (*sorted(all),)),
+    unkept=st.none() | st.sets(names, max_size=2).map(lambda all: (*sorted(all),)),
     measured=st.none()
     | st.dictionaries(
         texts,

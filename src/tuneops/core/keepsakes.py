@@ -5,13 +5,13 @@ may change later; for as long as a spec has the job, the spec says them. What no
 more is kept where it is not lost with the lock, so that a rebuilt one has it again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from tuneops.core.checkpoints import last_checkpoint
 from tuneops.core.claim import Keepsake
 from tuneops.core.labels import policy_words, read_note, read_policy
-from tuneops.core.lock import Creation, Lock, LockedJob
+from tuneops.core.lock import Creation, Lock, LockedJob, owed
 from tuneops.core.observed import Observed, ObservedJob
 
 NOTHING = Keepsake()
@@ -44,8 +44,8 @@ class _Place:
 def keepsakes(before: Lock, after: Lock, observed: Observed) -> Mapping[str, Kept]:
     """What is to be kept of the entries that changed between two states of the lock, by key.
 
-    One that says nothing takes the place of an earlier one. Jobs that were not seen, or that
-    somebody else made, have none.
+    So is what could not be kept before. One that says nothing takes the place of an earlier one.
+    Jobs that were not seen, or that somebody else made, have none.
     """
     old, new = dict(_places(before)), dict(_places(after))
     moved = set(_moved(before, after))
@@ -54,14 +54,30 @@ def keepsakes(before: Lock, after: Lock, observed: Observed) -> Mapping[str, Kep
         job = observed.jobs.get(place.creation.job or "")
         if job is None or job.ownership is None or key not in old:
             continue
-        if key in moved or _facts(old[key]) != _facts(place):
-            since = observed.at if key in moved else None
-            released = tuple(sorted(old[key].pointed - place.pointed)) or None
-            keepsake = replace(_kept(place, job), since=since, released=released)
+        late = owed(old[key].creation, place.creation)
+        if key in moved or late is not None or _facts(old[key]) != _facts(place):
+            serves = key in moved or (late is not None and place.current)
+            released = {*(late or ()), *(old[key].pointed - place.pointed)} - place.pointed
+            keepsake = replace(
+                _kept(place, job),
+                since=observed.at if serves else None,
+                released=tuple(sorted(released)) or None,
+            )
             plain = keepsake == _kept(old[key], job) == NOTHING
-            if not plain or place.pointed - old[key].pointed:
+            if not plain or late is not None or place.pointed - old[key].pointed:
                 found[key] = Kept(job, keepsake, place.pointed)
     return found
+
+
+def noted(lock: Lock, found: Mapping[str, Kept], left: Container[str]) -> Lock:
+    """The lock with a note in each entry of which something was `left` unkept, and in no other."""
+    changed: list[tuple[str, str, Creation]] = []
+    for address, key, creation in lock.creations():
+        if key in found:
+            unkept = (found[key].keepsake.released or ()) if key in left else None
+            if unkept != creation.unkept:
+                changed.append((address, key, replace(creation, unkept=unkept)))
+    return lock.record(changed) if changed else lock
 
 
 def recalled(creation: Creation, keepsake: Keepsake) -> Creation:

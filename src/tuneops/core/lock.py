@@ -113,6 +113,9 @@ class Creation:
     """The metrics that some rule or gate asks for now, by their names."""
     stamps: tuple[str, ...] | None = None
     """Lineages of specs that say in other words what this creation is (`core.stamps`), in order."""
+    unkept: tuple[str, ...] | None = None
+    """Set while its claim lacks what `core.keepsakes` keeps there, since it could not be written:
+    the aliases that promotions let go meanwhile. A later run keeps it."""
 
     @property
     def unanswered(self) -> bool:
@@ -140,6 +143,13 @@ class Creation:
         """The endpoint of the chosen checkpoint, if it is deployed."""
         checkpoint = self.checkpoints.get(self.chosen) if self.chosen else None
         return checkpoint.endpoint if checkpoint else None
+
+
+def owed(one: Creation, two: Creation) -> tuple[str, ...] | None:
+    """What a claim lacks by two states of its entry; None where it lacks nothing."""
+    if one.unkept is None and two.unkept is None:
+        return None
+    return tuple(sorted({*(one.unkept or ()), *(two.unkept or ())}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

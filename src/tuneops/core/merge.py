@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 from tuneops.core.desired import Pinned
-from tuneops.core.lock import Creation, Lock, LockedJob, Measured, Pointer
+from tuneops.core.lock import Creation, Lock, LockedJob, Measured, Pointer, owed
 from tuneops.core.observed import JobState
 from tuneops.core.pins import Pin, later, pruned
 from tuneops.core.pointers import passed
@@ -282,7 +282,6 @@ def join(one: Creation, two: Creation) -> Creation:
     """Of two states of one creation, the one that knows more.
 
     A cancel or deletion of ours is remembered; what one side protects stays protected.
-
     A join in the sense of lattices: order, grouping and repetition do not matter.
     """
     order = (None, False, True).index
@@ -300,6 +299,7 @@ def join(one: Creation, two: Creation) -> Creation:
         policy=replace(best.policy, protect=protect),
         measured=_measured(one.measured or {}, two.measured or {}) or None,
         stamps=tuple(sorted({*(one.stamps or ()), *(two.stamps or ())})) or None,
+        unkept=owed(one, two),
     )
 
 
@@ -330,6 +330,7 @@ def _knowledge(creation: Creation) -> tuple[Any, ...]:
         recalled=None,
         measured=None,
         stamps=None,
+        unkept=None,
         checkpoints=checkpoints,
         policy=replace(creation.policy, protect=None),
     )

@@ -216,7 +216,7 @@ def tick(
     moving = {step.move for step in steps if isinstance(step, MovePointer)}
     pointed = note_moves(plan.changes, view.ledger, moving)
     kept = partial(keep, view, claims=world.hands.claims, runner=terms.runner, watch=world.watch)
-    kept(view.before, pointed)
+    pointed = kept(view.before, pointed)
     wrote = world.locks.save(pointed)
     outcomes: list[tuple[Change, Outcome | None]] = []
     noted: list[Entry] = []
@@ -236,8 +236,7 @@ def tick(
         with contextlib.suppress(TuneopsError):
             world.locks.save(world.locks.load())
         raise
-    lock = pointed.record(noted)
-    kept(pointed, lock)
+    lock = kept(pointed, pointed.record(noted)) if noted else pointed
     try:
         wrote = world.locks.save(lock) or wrote
     except DiskError as fault:

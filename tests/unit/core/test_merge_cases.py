@@ -82,6 +82,14 @@ def test_a_result_is_recalled_only_until_one_side_wants_it() -> None:
     assert join(taken, again).recalled is join(again, taken).recalled is None
 
 
+def test_what_a_claim_lacks_is_kept_until_both_sides_know_better() -> None:
+    some, more = replace(DONE, unkept=("a", "c")), replace(DONE, unkept=("b",))
+    assert join(some, more).unkept == join(more, some).unkept == ("a", "b", "c")
+    bare = replace(DONE, unkept=())
+    assert join(DONE, bare).unkept == join(bare, DONE).unkept == ()
+    assert join(bare, more).unkept == ("b",) and join(DONE, DONE).unkept is None
+
+
 def test_what_one_side_protects_stays_protected() -> None:
     safe = replace(DONE, policy=replace(DONE.policy, protect=True))
     assert join(DONE, safe).policy.protect is join(safe, DONE).policy.protect is True

@@ -1,16 +1,32 @@
 """A tick whose memory fails: what was made is told, and nothing more is begun."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.support.builders import a_chain, a_declared, a_graph, a_key
+from tests.support.builders import (
+    SETTLE,
+    a_chain,
+    a_declaration,
+    a_declared,
+    a_graph,
+    a_key,
+    a_promotion,
+    pins_of,
+)
 from tests.support.world import Rules, Runner, SimWorld
 from tuneops.core.creation import Held, Made
+from tuneops.core.desired import DeclaredJob, DesiredGraph, desire
 from tuneops.core.observed import JobState, ObservedJob
+from tuneops.core.policy import Policy, Retry
 from tuneops.engine.execute import exit_code
+from tuneops.engine.rebuilding import recover
+from tuneops.engine.reconcile import survey
+from tuneops.engine.telling import Event
 from tuneops.errors import ClaimDamaged, DiskError, TuneopsError, Unavailable
+from tuneops.store.lockfile import dump
 
 BOTH = a_graph(*a_chain("seed"), a_declared("router", data="gs://data/router.jsonl"))
 ONE, OTHER = a_graph(*a_chain("seed")), a_graph(*a_chain("seed", nonce="2"))
@@ -59,6 +75,99 @@ def test_a_claim_store_that_is_not_there_buys_nothing_and_keeps_what_was_made() 
     del runner.read
     runner.converge()
     runner.check_everything()
+
+
+def _told(runner: Runner) -> list[Event]:
+    """The events of a runner, from now on."""
+    events: list[Event] = []
+    runner._ports = replace(runner.ports, watch=events.append)
+    return events
+
+
+def _unkept(runner: Runner) -> list[tuple[str, ...]]:
+    found = (entry.unkept for _, _, entry in runner.disk.load().creations())
+    return [unkept for unkept in found if unkept is not None]
+
+
+def _rebuilt(runner: Runner) -> bytes:
+    """The lock as jobs and claims tell it."""
+    other = Runner(runner.world, runner.graph, name="rebuilder")
+    view = survey(other.graph, other.ports, SETTLE)
+    return dump(recover(view, other, [("local", other)]).rebuilt.lock)
+
+
+CHAIN = a_chain("seed", "week")
+EDITED = a_chain("seed", "week", policy=Policy(on_remove="cancel", retry=Retry(limit=2)))
+
+
+def _promoted(*jobs: DeclaredJob) -> DesiredGraph:
+    said = replace(a_declaration(*jobs), promotions=(a_promotion("support-bot/week"),))
+    return desire(said, pins_of(said))
+
+
+UNKEPT = {
+    "an edited policy": (a_graph(*CHAIN), a_graph(*EDITED), a_graph(*EDITED[:1]), ()),
+    "an alias that was let go": (
+        _promoted(*CHAIN),
+        _promoted(*CHAIN),
+        a_graph(*CHAIN),
+        ("prod",),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNKEPT)
+def test_what_could_not_be_kept_in_a_claim_is_kept_by_a_later_run(case: str) -> None:
+    *graphs, last, unkept = UNKEPT[case]
+    runner = Runner(SimWorld(1), graphs[0])
+    for graph in graphs:
+        runner.graph = graph
+        runner.converge()
+    runner.graph, events = last, _told(runner)
+    silent = Unavailable("the store did not answer")
+    runner.read = _broken(runner.read, lambda _: True, silent)  # type: ignore[method-assign]
+    assert runner.tick().wrote and not runner.tick().wrote
+    assert [(one.event, one.detail) for one in events] == [
+        ("kept in the lock alone", "the store did not answer")
+    ] * 2
+    assert _unkept(runner) == [unkept]
+    del runner.read
+    assert _rebuilt(runner) != dump(runner.disk.load()), "it would be lost with the lock"
+    assert runner.tick().wrote and not _unkept(runner)
+    assert _rebuilt(runner) == dump(runner.disk.load())
+    assert len(events) == 2
+    writes = runner.world.claim_writes
+    runner.read = _broken(runner.read, lambda _: True, silent)  # type: ignore[method-assign]
+    runner.check_settled()
+    assert runner.world.claim_writes == writes and len(events) == 2, "it asks for nothing more"
+
+
+def test_one_claim_that_is_garbage_keeps_no_other_from_being_kept() -> None:
+    runner = Runner(SimWorld(1), a_graph(*CHAIN))
+    for jobs in (CHAIN, EDITED):
+        runner.graph = a_graph(*jobs)
+        runner.converge()
+    bad = a_key(a_graph(*CHAIN).jobs[0])
+    runner.graph, events = a_graph(a_declared("other")), _told(runner)
+    garbage = ClaimDamaged("the claim cannot be read", help="look at it")
+    runner.read = _broken(runner.read, lambda key: key == bad, garbage)  # type: ignore[method-assign]
+    runner.tick()
+    assert [one.detail for one in events if one.event == "kept in the lock alone"] == [
+        "the claim cannot be read"
+    ]
+    assert [key for _, key, one in runner.disk.load().creations() if one.unkept == ()] == [bad]
+
+
+def test_a_claim_that_always_changes_is_kept_later() -> None:
+    runner = Runner(SimWorld(1), a_graph(*CHAIN))
+    for jobs in (CHAIN, EDITED):
+        runner.graph = a_graph(*jobs)
+        runner.converge()
+    runner.graph, events, tries = a_graph(*EDITED[:1]), _told(runner), []
+    runner.swap = lambda claim, _: tries.append(claim)  # type: ignore[method-assign]
+    runner.tick()
+    assert len(tries) == 3 and _unkept(runner) == [()]
+    assert events[0].detail.endswith("changes faster than it can be written")
 
 
 def test_a_journal_that_is_full_after_the_post_begins_nothing_more() -> None:
