@@ -72,6 +72,7 @@ class Journal:
                     said[place] = None
             elif known is None or known.unanswered:
                 said[place] = line.creation
+                moved[line.key] = address
             elif line.creation.job == known.job:
                 said[place] = replace(
                     known,

@@ -55,6 +55,15 @@ def test_an_intent_that_came_to_nothing_is_gone_and_may_come_back(tmp_path: Path
     assert _entry(journal) == INTENT
 
 
+def test_what_is_told_under_two_names_is_one_entry(tmp_path: Path) -> None:
+    journal = _journal(tmp_path)
+    journal.remember(*PLACE, MADE)
+    journal.remember("another/name", KEY, INTENT)
+    lock = journal.replay(a_lock())
+    assert [(address, key) for address, key, _ in lock.creations()] == [PLACE]
+    assert journal.replay(lock) == lock
+
+
 def test_an_answer_is_never_forgotten(tmp_path: Path) -> None:
     journal = _journal(tmp_path)
     journal.remember(*PLACE, MADE)
