@@ -77,6 +77,7 @@ def note_pointers(graph: DesiredGraph, lock: Lock, observed: Observed) -> Lock:
     alias too. Forgets pointers that no spec declares, but for those whose job is gone from the
     specs as well: what serves is not let go by removing a spec.
     """
+    lock = _renamed(graph, lock)
     for promotion in graph.promotions:
         pointer = _noted(graph, promotion, lock, observed)
         if pointer != lock.pointer(promotion.name, promotion.alias):
@@ -86,6 +87,19 @@ def note_pointers(graph: DesiredGraph, lock: Lock, observed: Observed) -> Lock:
         for alias, pointer in aliases.items():
             kept = (name, alias) in declared or _orphaned(graph, lock, observed, alias, pointer)
             lock = lock if kept else lock.point(name, alias, None)
+    return lock
+
+
+def _renamed(graph: DesiredGraph, lock: Lock) -> Lock:
+    """The lock with the pointers of chains that have another name now under that one."""
+    declared = {(promotion.name, promotion.alias) for promotion in graph.promotions}
+    where = {key: _named(address) for address, key, _ in lock.creations()}
+    for name, aliases in (lock.pointers or {}).items():
+        for alias, pointer in aliases.items():
+            now = where.get(pointer.creation, name)
+            free = (name, alias) not in declared and lock.pointer(now, alias) is None
+            if free and (now, alias) in declared:
+                lock = lock.point(name, alias, None).point(now, alias, pointer)
     return lock
 
 
@@ -135,21 +149,15 @@ def _pointed(lock: Lock, carried: list[tuple[str, ModelVersion]]) -> Pointer:
 def _noted(
     graph: DesiredGraph, promotion: Promotion, lock: Lock, observed: Observed
 ) -> Pointer | None:
-    others = {
-        short_version(pointer.model)
-        for other in graph.promotions
-        if other.alias == promotion.alias and other.name != promotion.name
-        if (pointer := lock.pointer(other.name, other.alias))
-    }
     made = our_versions(graph, lock, observed)
-    ours = [
+    # Another chain's model may have an alias of that name, which is no business of this one.
+    mine = [
         version
         for version in carriers(observed, promotion.alias)
-        if short_version(version.name) in made and short_version(version.name) not in others
+        if _named(made.get(short_version(version.name), ("", ""))[0]) == promotion.name
     ]
     pointer = lock.pointer(promotion.name, promotion.alias)
     if pointer is None:
-        mine = [v for v in ours if _named(made[short_version(v.name)][0]) == promotion.name]
         first = min(mine, key=lambda version: version.name, default=None)
         if first is None or first.default_checkpoint is None:
             return None
@@ -157,9 +165,8 @@ def _noted(
         pointer = Pointer(
             creation=key, model=first.name, checkpoint=first.default_checkpoint, also=None
         )
-        ours = mine
     base = base_of(pointer.model)
-    known = {*(pointer.also or ()), *(version.name for version in ours)}
+    known = {*(pointer.also or ()), *(version.name for version in mine)}
     also = sorted(
         name for name in known if base_of(name) != base and carries(observed, name, promotion.alias)
     )

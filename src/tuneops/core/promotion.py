@@ -208,7 +208,7 @@ def _undeclared(view: View) -> Iterator[Change]:
     declared = {(promotion.name, promotion.alias) for promotion in view.graph.promotions}
     for name, aliases in sorted((view.before.pointers or {}).items()):
         for alias, pointer in sorted(aliases.items()):
-            if (name, alias) in declared:
+            if (name, alias) in declared or _renamed(view, alias, pointer):
                 continue
             held = view.ledger.pointer(name, alias) is not None
             yield Change(
@@ -218,6 +218,16 @@ def _undeclared(view: View) -> Iterator[Change]:
                 model=pointer.model,
                 alias=alias,
             )
+
+
+def _renamed(view: View, alias: str, pointer: Pointer) -> bool:
+    """Say whether an alias is that of a chain which has another name now."""
+    before = view.before
+    return any(
+        before.pointer(promotion.name, alias) is None and now.creation == pointer.creation
+        for promotion in view.graph.promotions
+        if promotion.alias == alias and (now := view.ledger.pointer(promotion.name, alias))
+    )
 
 
 def pointer_drift(view: View, lines: tuple[Change, ...]) -> Iterator[Drift]:
