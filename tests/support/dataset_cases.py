@@ -89,6 +89,21 @@ TAKEN: dict[str, Any] = {
     "the role of a function": {
         "contents": [USER, turn("model", CALL), turn("function", RESPONSE), MODEL]
     },
+    "an answer that the user brings": {
+        "contents": [USER, turn("model", CALL), turn("user", RESPONSE), MODEL], "tools": TOOLS,
+        "toolConfig": {"functionCallingConfig": {"mode": "AUTO"}},
+    },
+    "an answer without anything": {"contents": [
+        USER, turn("model", {"functionCall": {"name": "now"}}),
+        turn(None, {"functionResponse": {"name": "now"}}), MODEL]},
+    "a thought": {"contents": [USER, turn("model", {"text": "Hm.", "thought": True}, "There.")]},
+    "no tools, said so": {**GOOD, "tools": None},
+    "empty tools": {**GOOD, "tools": []},
+    "settings, said to be none": {**GOOD, "generationConfig": None},
+    "line separators in a text": asked("a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\r\nh\x00"),
+    "a text of one emoji": asked("\U0001f5fc"),
+    "a number of 4,000 digits": {"contents": [USER, turn("model", {"functionCall": {
+        "name": "f", "args": {"n": int("9" * 4000)}}})]},
     "a hundred levels": {"contents": [USER, turn("model", _deep := {"functionCall": {
         "name": "f", "args": nested(92)}})]},
 }  # fmt: skip
@@ -98,6 +113,11 @@ TAKEN_PAIRS: dict[str, Any] = {
     "the preferred one last": {"contents": [USER], "completions": [answer(0), answer(1)]},
     "scores with a point": {"contents": [USER], "completions": [answer(1.0), answer(0.0)]},
     "scores of two forms": {"contents": [USER], "completions": [answer(1), answer(0.0)]},
+    "tools beside": {**PAIR, "tools": TOOLS},
+    "an answer of several parts": {
+        **PAIR,
+        "completions": [answer(1, turn("model", "a", "b")), answer(0)],
+    },
     "a talk before": {**PAIR, "contents": [USER, MODEL, USER]},
     "an instruction": {**PAIR, "system_instruction": turn(None, "You are a clerk.")},
 }
@@ -111,6 +131,21 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "the PaLM format": ({"input_text": "a", "output_text": "b"}, "input_text"),
     "prompt and completion": ({"prompt": "a", "completion": "b"}, "prompt"),
     "chosen and rejected": ({"chosen": "a", "rejected": "b"}, "chosen"),
+    "question and answer": ({"question": "a", "answer": "b"}, "question"),
+    "a request for a batch prediction": ({"request": GOOD}, "request"),
+    "the ShareGPT format": ({"conversations": [{"from": "human", "value": "x"}]}, "conversations"),
+    "code to run": (asked({"executableCode": {"language": "PYTHON", "code": "1"}}),
+                    "contents[0].parts[0]"),
+    "parts that are nothing": ({"contents": [{"role": "user", "parts": None}, MODEL]},
+                               "contents[0].parts"),
+    "a role that is nothing": ({"contents": [{**USER, "role": None}, MODEL]}, "contents[0]"),
+    "the role of a function, with text": ({"contents": [turn("function", "x"), MODEL]},
+                                          "contents[0].role"),
+    "an instruction without parts": ({**GOOD, "systemInstruction": {}}, "systemInstruction.parts"),
+    "an instruction that is a list": ({**GOOD, "systemInstruction": [USER]}, "systemInstruction"),
+    "a call that is nothing": ({"contents": [USER, turn("model", {"functionCall": None})]},
+                               "contents[1].parts[0].functionCall"),
+    "a file that is nothing": (asked({"fileData": None}), "contents[0].parts[0].fileData"),
     "a turn that is text": ({"contents": ["x", MODEL]}, "contents[0]"),
     "a turn without parts": ({"contents": [{"role": "user"}, MODEL]}, "contents[0].parts"),
     "empty parts": ({"contents": [turn("user"), MODEL]}, "contents[0].parts"),
@@ -237,6 +272,16 @@ RAW: dict[str, tuple[bytes, int | None]] = {
     "half a character": (json.dumps(GOOD).encode().replace(b"There", b"\\ud800"), 1),
     "half a character, encoded": (json.dumps(GOOD).encode().replace(b"There", b"\xed\xa0\x80"), 1),
     "a NUL": (json.dumps(GOOD).encode().replace(b"There", b"\x00"), 1),
+    "lines that end in CR alone": ((json.dumps(GOOD).encode() + b"\r") * 2, 1),
+    "a line separator behind an example": (json.dumps(GOOD).encode() + "\u2028\n".encode(), 1),
+    "a form feed behind an example": (json.dumps(GOOD).encode() + b"\x0c\n", 1),
+    "a mark on the second line": (
+        json.dumps(GOOD).encode() + b"\n\xef\xbb\xbf" + json.dumps(GOOD).encode(), 2),
+    "a line of a form feed": (json.dumps(GOOD).encode() + b"\n\x0c\n", None),
+    "an example with a comma behind it": (json.dumps(GOOD).encode() + b",\n", 1),
+    "a comment": (b"// examples\n" + json.dumps(GOOD).encode() + b"\n", 1),
+    "single quotes": (str(GOOD).encode() + b"\n", 1),
+    "two formats": (json.dumps(GOOD).encode() + b'\n{"messages": []}\n', 2),
     "100,000 brackets": (b"[" * 100_000, 0),
     "100,000 objects": (b'{"a":' * 100_000, 1),
     "two examples on a line": (json.dumps(GOOD).encode() * 2 + b"\n", 1),

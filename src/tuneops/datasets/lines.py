@@ -26,6 +26,7 @@ No base model takes as many tokens in one example."""
 
 _ONE_A_LINE = "put each example on a line of its own, which ends in a line feed"
 _UTF8 = "save the file as UTF-8"
+_UNMARKED = "write the line without it: files that were joined have one in the middle"
 _ANEW = "write or copy the file again: a part of it is lost"
 _AS_WRITTEN = "write each line as one JSON object, as a JSON library does"
 
@@ -143,6 +144,8 @@ def _not_json(text: str, error: json.JSONDecodeError, *, ended: bool) -> Unreada
         return _unreadable("cut-off", "the last line is cut off", _ANEW, len(text) + 1)
     if text.startswith("\x00", error.pos):
         return _unreadable("not-json", "not JSON: a NUL byte", _ANEW, error.pos + 1)
+    if text.startswith("\ufeff", error.pos):
+        return _unreadable("not-json", "not JSON: a byte order mark", _UNMARKED, error.pos + 1)
     if error.msg == "Extra data":
         ends = "\r" in text[: error.pos]
         message = "lines end in CR alone" if ends else "more behind the end of the example"

@@ -29,6 +29,9 @@ _OTHER_FORMATS = {
     "input_text": "that is the format of the PaLM models",
     "prompt": "that is the format of another service",
     "chosen": "that is the format of another service",
+    "conversations": "that is the format of another service",
+    "question": "that is the format of another service",
+    "request": "that is the format of a batch prediction",
 }
 _VIDEO_SECONDS = {"MEDIA_RESOLUTION_LOW": 1200}
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)s")
