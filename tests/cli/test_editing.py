@@ -132,13 +132,13 @@ def test_a_dry_run_writes_nothing_and_says_all(project: Path) -> None:
     ("words", "code", "said"),
     [
         (["suspend", "bot/sed"], 1, "did you mean `bot/seed`?"),
-        (["suspend", "bot"], 1, "did you mean `bot/`?"),
-        (["retry", "x*"], 1, "no spec declares `x*` here"),
+        (["suspend", "bot"], 1, "did you mean `bot/`, all of the chain?"),
+        (["retry", "x*"], 1, "`x*` is not in the specs"),
         (["suspend", "bot/", "--until", "2097-02-31"], 64, "2027-01-31"),
         (["suspend", "bot/", "--until", "2020-02-01"], 64, "2020-02-01 is over"),
         (["suspend", "bot/", "--reason", "see ${var.ticket}"], 65, "no variable `ticket`"),
         (["retry", "bot/", "--reason", "a\nb"], 64, "one line"),
-        (["resume"], 64, "NODE"),
+        (["resume"], 64, "ADDRESS"),
     ],
 )
 def test_a_slip_is_named(project: Path, words: list[str], code: int, said: str) -> None:

@@ -110,6 +110,35 @@ def test_every_page_fits_a_terminal_and_has_examples(tmp_path: Path) -> None:
         assert tuneops(tmp_path, "help", name).out == page or name == "help"
 
 
+def test_what_was_mistyped_is_answered_with_what_was_meant(sample: Path) -> None:
+    compare_runs(
+        "typos",
+        sample,
+        "aply",
+        "graph",
+        "lock shw",
+        "help planz",
+        "plan --ouput x",
+        "plan --otu x",
+        "plan --zzz",
+        "--verison",
+        "plan support-bot",
+        "status -o json",
+        "status --format jsn",
+        "schema tuningjob",
+        "discover --state succeded",
+        "status support-bot/tonne",
+        "suspend support-bot",
+        "lock pin 'faq*'",
+        "why support-bot",
+        "output ticket-ruter",
+        "rollback support-bot",
+        "apply support-bot",
+        "plan --what-if support-bot/tone.nonc=again",
+        "plan --format json --nope",
+    )
+
+
 def test_the_first_plan(sample: Path) -> None:
     compare_runs("plan-first", sample, "validate", "plan", "status", "lock show", "lock check")
 

@@ -7,9 +7,9 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 
 from tuneops.cli.locks import read_lock
+from tuneops.cli.nodes import parents_of, select
 from tuneops.cli.options import Options
 from tuneops.cli.project import Project, open_project
 from tuneops.core.address import Address
@@ -22,7 +22,6 @@ from tuneops.errors import InputError, TuneopsError
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line
 from tuneops.spec.edits import Edit, edited, has_field
-from tuneops.spec.near import near
 from tuneops.spec.text import SourceText, decode
 from tuneops.store import files
 
@@ -96,21 +95,9 @@ def _said(job: DeclaredJob, field: str, value: str | None, words: str, comment: 
 
 
 def _jobs(project: Project, nodes: Sequence[str]) -> list[DeclaredJob]:
-    """The jobs that names, patterns and `chain/` mean, in the order of the specs."""
+    """The jobs that the words mean, in the order of the specs."""
     jobs = {str(job.address): job for job in project.declaration.jobs}
-    found: dict[str, DeclaredJob] = {}
-    for node in nodes:
-        pattern = f"{node}*" if node.endswith("/") else node
-        mine = [name for name in jobs if name == node or fnmatchcase(name, pattern)]
-        if not mine:
-            chain = any(name.startswith(f"{node}/") for name in jobs)
-            close = f"{node}/" if chain else near(node, list(jobs))
-            raise TuneopsError(
-                f"no spec declares `{node}` here",
-                help=f"did you mean `{close}`?" if close else f"there are: {', '.join(jobs)}",
-            )
-        found |= {name: jobs[name] for name in mine}
-    return [job for name, job in jobs.items() if name in found]
+    return [jobs[name] for name in select(nodes, parents_of(jobs.values()), "the specs")]
 
 
 def _has(project: Project, job: DeclaredJob, address: Address) -> bool:

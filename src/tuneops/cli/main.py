@@ -1,6 +1,5 @@
 """The command line: its first screen, its commands by name, and one place where faults end."""
 
-import difflib
 import gc
 import importlib
 import os
@@ -11,9 +10,10 @@ from types import FrameType
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from tuneops.cli.console import Console
-from tuneops.cli.options import Options, common, take
+from tuneops.cli.options import FORMATS, Options, common, take
 from tuneops.diagnostics import Diagnostic
 from tuneops.errors import InputError, TuneopsError
 from tuneops.render.lines import Line
@@ -28,7 +28,7 @@ Start here:
 
 Every day:
   validate    Check specs and datasets (offline)
-  plan        Show what would run, and why
+  plan        Show what would run, why, and what it would cost
   apply       Run the plan
   status      Show jobs, versions and checkpoints
   reconcile   One pass of the loop that CI runs on a schedule
@@ -54,8 +54,9 @@ Look closer:
 Tools:
   emulator    Serve it, advance its time, break it, reset it
   schema      Print the JSON schema of the specs, for editors
+  completion  Let a shell complete commands, options and addresses
 
-Run `tuneops COMMAND --help`, `tuneops help exit-codes` or `tuneops help environment`.
+Run `tuneops COMMAND --help`, or `tuneops help` with exit-codes, environment or addresses.
 """
 
 COMMANDS = {
@@ -79,6 +80,7 @@ COMMANDS = {
     "models": "models",
     "emulator": "emulator",
     "schema": "schema",
+    "completion": "completion",
     "help": "help",
 }
 """Each command's module below `tuneops.cli.commands`; it is imported when the command runs."""
@@ -103,6 +105,12 @@ class Commands(click.Group):
         module = importlib.import_module(f"tuneops.cli.commands.{COMMANDS[cmd_name]}")
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names that begin so; no command is imported for that."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name) for name in COMMANDS if name.startswith(incomplete)]
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The first screen is written by hand."""
@@ -199,15 +207,31 @@ def _usage(fault: click.UsageError, console: Console, form: str) -> int:
 
 def _plainly(fault: click.UsageError) -> tuple[str, str | None]:
     """A usage fault in our words: names in backticks, and what was probably meant."""
-    message = re.sub(r"'([^']+)'", r"`\1`", fault.format_message()).rstrip(".")
-    message, _, meant = message.partition(". Did you mean ")
-    message = message.partition(" (Possible options:")[0]
-    near = re.findall("`([^`]+)`", meant)
-    mistyped = re.search("no such (?:command|option)s? `([^`]+)`", message, re.IGNORECASE)
-    if not near and mistyped and fault.ctx is not None:
-        near = difflib.get_close_matches(mistyped[1], _known(fault.ctx, mistyped[1]), n=1)
-    help_ = f"did you mean `{near[0]}`?" if near else None
-    return f"{message[:1].lower()}{message[1:]}", help_
+    message = re.sub(r"'([^']+)'", r"`\1`", fault.format_message())
+    message = re.split(r"[. (]+(?:Did you mean|Possible options|Choose from)\b", message)[0].rstrip(
+        "."
+    )
+    message = re.sub(r"(?i)^got (unexpected extra arguments?) \((.+)\)$", r"\1 `\2`", message)
+    return f"{message[:1].lower()}{message[1:]}", _hint(fault, message)
+
+
+def _hint(fault: click.UsageError, message: str) -> str | None:
+    """What was probably meant, or where it is said what there is."""
+    from tuneops.spec.near import near
+
+    context = fault.ctx
+    found = re.search("(?i)no such (?:command|option)s?:? `([^`]+)`", message)
+    if found is not None and context is not None:
+        close = near(found[1], _known(context, found[1]))
+        return f"did you mean `{close}`?" if close else f"see `{context.command_path} --help`"
+    chosen = re.search("`([^`]+)` is not (?:one of )?`", message)
+    kind = fault.param.type if isinstance(fault, click.BadParameter) and fault.param else None
+    if chosen is None or not isinstance(kind, click.Choice):
+        return None
+    close = near(chosen[1], map(str, kind.choices))
+    if close is None and chosen[1] in FORMATS:
+        close = f"--format {chosen[1]}"
+    return f"did you mean `{close}`?" if close else None
 
 
 def _known(context: click.Context, word: str) -> list[str]:
@@ -215,7 +239,8 @@ def _known(context: click.Context, word: str) -> list[str]:
     command = context.command
     if word.startswith("-"):
         return [name for parameter in command.get_params(context) for name in parameter.opts]
-    return command.list_commands(context) if isinstance(command, click.Group) else []
+    below = command.list_commands(context) if isinstance(command, click.Group) else []
+    return [*below, *COMMANDS] if command.name == "help" else below
 
 
 def _report(findings: tuple[Diagnostic, ...], code: int, console: Console, form: str) -> int:

@@ -65,6 +65,16 @@ class Command(click.Command):
                     formatter.write_dl(records, col_max=24)
 
 
+class Group(click.Group):
+    """Commands below a command; its page says of each what it does, to the end of the sentence."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write their names and first sentences."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(300)) for name, one in found if one])
+
+
 def common(command: Function) -> Function:
     """Give a command the common flags; it takes them out of its arguments with `options`."""
     for flag in reversed(_flags()):
@@ -137,6 +147,27 @@ def day(command: Function) -> Function:
     return click.option(
         "--until", metavar="DATE", default="", callback=checked, help="The last day of it."
     )(command)
+
+
+def nodes(command: Function) -> Function:
+    """Give a command the words that name jobs, as many as there are."""
+    return click.argument(
+        "nodes", metavar="[ADDRESS]...", nargs=-1, shell_complete=complete_address
+    )(command)
+
+
+def some_nodes(command: Function) -> Function:
+    """Give a command the words that name jobs, one at least."""
+    return click.argument(
+        "nodes", metavar="ADDRESS...", nargs=-1, required=True, shell_complete=complete_address
+    )(command)
+
+
+def complete_address(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """The addresses that a shell may complete a word to."""
+    from tuneops.cli.completing import addresses
+
+    return addresses(context, begun)
 
 
 def _flags() -> list[Callable[[Any], Any]]:

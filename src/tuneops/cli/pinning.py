@@ -5,16 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 from tuneops.cli.buckets import became
+from tuneops.cli.nodes import parents_of, select
 from tuneops.cli.options import Options
 from tuneops.cli.project import open_project
 from tuneops.cli.session import Session, alone, connect
-from tuneops.core.desired import DesiredGraph, Pinned
+from tuneops.core.desired import Pinned
 from tuneops.core.lock import Lock
 from tuneops.core.pins import Pin, with_pins
 from tuneops.engine.moves import Move, find_moves
 from tuneops.engine.pins import pin as pinned_graph
 from tuneops.engine.ports import StoredObject
-from tuneops.errors import TuneopsError
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted
 
@@ -24,7 +24,8 @@ def pin(chosen: Options, addresses: Sequence[str], *, dry_run: bool) -> int:
     project = open_project(chosen)
     environment = project.declaration.target.environment
     with alone(project, environment), connect(project, lambda _: None) as session:
-        wanted = _known(session.graph, addresses)
+        declared = parents_of(project.declaration.jobs)
+        wanted = tuple(select(addresses, declared, "the specs") or declared)
         lock = session.world.locks.load()
         moves = find_moves(
             session.graph,
@@ -54,16 +55,6 @@ def pin(chosen: Options, addresses: Sequence[str], *, dry_run: bool) -> int:
     lines = [line for move in moves for line in _move_lines(move, told.get(move, ""))]
     chosen.console.answer([*lines, *_end(moves, len(wanted), shown, dry_run=dry_run)])
     return 0
-
-
-def _known(graph: DesiredGraph, addresses: Sequence[str]) -> tuple[str, ...]:
-    known = tuple(str(job.address) for job in graph.jobs)
-    if unknown := [address for address in addresses if address not in known]:
-        raise TuneopsError(
-            f"`{unknown[0]}` is not in the specs",
-            help=f"addresses there: {', '.join(known) or 'none'}",
-        )
-    return tuple(addresses) or known
 
 
 def _refuse_twins(session: Session, lock: Lock) -> None:

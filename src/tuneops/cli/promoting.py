@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tuneops.cli.locks import read_lock
+from tuneops.cli.nodes import no_such
 from tuneops.cli.options import Options
 from tuneops.cli.project import Project, open_project
 from tuneops.core.desired import Promotion
@@ -49,8 +50,12 @@ def promote(chosen: Options, name: str, dry_run: bool) -> int:
 def _promotion(project: Project, name: str) -> Promotion:
     found = {promotion.name: promotion for promotion in project.declaration.promotions}
     if name not in found:
-        known = ", ".join(sorted(found)) or "none"
-        raise TuneopsError(f"`{name}` promotes nothing", help=f"promotions: {known}")
+        if not found:
+            raise TuneopsError(
+                f"`{name}` promotes nothing",
+                help="no spec has a `promotion:`; with one, an alias follows the result of a stage",
+            )
+        raise no_such(name, sorted(found), f"`{name}` promotes nothing")
     return found[name]
 
 

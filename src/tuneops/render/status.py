@@ -1,7 +1,8 @@
 """The state of every job, the lock's entries and a run's outcome, as text and as JSON. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,23 @@ SYNC = {
     Action.CONTINUE: "OutOfSync",
     Action.HOLD: "OutOfSync",
 }
+
+
+def some_of(plan: Plan, addresses: Sequence[str]) -> Plan:
+    """What the plan says of some addresses, to be shown: it is not to be approved or run."""
+    names = {address.partition("/")[0] for address in addresses}
+
+    def mine(place: str) -> bool:
+        name, _, alias = place.partition("@")
+        return name in (names if alias else addresses)
+
+    return replace(
+        plan,
+        desired={name: lineage for name, lineage in plan.desired.items() if name in addresses},
+        changes=tuple(change for change in plan.changes if mine(change.place)),
+        drift=tuple(drift for drift in plan.drift if mine(drift.address)),
+        waits={name: wait for name, wait in plan.waits.items() if name in addresses},
+    )
 
 
 def jobs_json(
@@ -115,6 +133,8 @@ def pointers_json(plan: Plan, view: View) -> list[dict[str, Any]]:
     lines = {change.place: change for change in plan.changes if change.alias}
     found = []
     for promotion in view.graph.promotions:
+        if str(promotion.stage) not in plan.desired:
+            continue
         place = f"{promotion.name}@{promotion.alias}"
         pointer = view.ledger.pointer(promotion.name, promotion.alias)
         change = lines[place]
@@ -162,10 +182,24 @@ def status_text(
         yield Line(inert(f"{pointer['name']}@{pointer['alias']}  {words}  {where}"), manner)
     yield from drift_lines(plan)
     yield Line()
-    running = sum(1 for job in jobs if job["health"] == "Progressing")
-    healthy = sum(1 for job in jobs if job["health"] == "Healthy")
-    drift = _kinds(plan) or "none"
-    yield Line(f"{healthy} of {counted(len(jobs), 'job')} done, {running} running. Drift: {drift}.")
+    yield Line(f"{_tally(plan, jobs)}. Drift: {_kinds(plan) or 'none'}.")
+
+
+def _tally(plan: Plan, jobs: Sequence[dict[str, Any]]) -> str:
+    """How many jobs are done, how many run, and what becomes of the others."""
+    health = Counter(job["health"] for job in jobs)
+    changes = [change for address in plan.desired if (change := plan.find(address)) is not None]
+    to_run = [change for change in changes if change.action.buys]
+    waiting = sum(1 for change in to_run if change.after)
+    held = sum(1 for change in changes if change.action is Action.HOLD)
+    more = {
+        "to start": len(to_run) - waiting,
+        "waiting for a parent": waiting,
+        "on hold (`tuneops plan` says why)": held,
+    }
+    done = f"{health['Healthy']} of {counted(len(jobs), 'job')} done"
+    rest = [f"{number} {words}" for words, number in more.items() if number]
+    return ", ".join([done, f"{health['Progressing']} running", *rest])
 
 
 def _kinds(plan: Plan) -> str:
@@ -236,7 +270,9 @@ def lock_text(lock: Lock, addresses: list[str]) -> Iterator[Line]:
 
 
 def _creation_lines(key: str, creation: Creation, locked: LockedJob) -> Iterator[Line]:
-    mark = "current" if key == locked.current else "superseded" if locked.current else "not done"
+    mark = "superseded" if locked.current else "not done"
+    if key == locked.current or creation.live:
+        mark = "current" if key == locked.current else "under way"
     state = creation.state.value.lower() if creation.state else "asked for, no answer seen"
     rows = [
         ("  creation", f"{key} (attempt {creation.attempt}, {mark})"),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from tuneops.diagnostics import Diagnostic, SourceRef
-from tuneops.spec.near import near
+from tuneops.spec.near import meant
 from tuneops.spec.nodes import Entry, Mapping, Node, Scalar, merged
 from tuneops.spec.nodes import Sequence as Items
 from tuneops.spec.parse import Document, parse
@@ -128,11 +128,9 @@ def _formless(where: SourceRef) -> Diagnostic:
 
 
 def _unknown(address: str, where: SourceRef, documents: Sequence[Document]) -> Diagnostic:
-    known = _addresses(documents)
-    close = near(address, known)
     return Diagnostic(
         code="what-if",
         message=f"no spec declares `{address}`",
         where=where,
-        help=f"did you mean `{close}`?" if close else f"there are: {', '.join(known)}",
+        help=meant(address, _addresses(documents), "there are"),
     )

@@ -75,7 +75,8 @@ def _not_a_plan(shown: str, why: str) -> InputError:
                 code="plan-file",
                 message=f"`{shown}` is not a saved plan: {why}",
                 where=SourceRef(path=shown, line=1, column=1),
-                help="write one with `tuneops plan --out plan.json`",
+                help="write one with `tuneops plan --out plan.json`; `tuneops apply` alone "
+                "runs all that the specs ask for",
             ),
         )
     )

@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, common
+from tuneops.cli.options import Command, Group, common
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-@click.group("data")
+@click.group("data", cls=Group)
 def command() -> None:
     """Look into datasets, compare them, bring them into form. Nothing is sent.
 

@@ -14,7 +14,7 @@ import click
 
 from tuneops.cli.duration import Duration
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, Options, common
+from tuneops.cli.options import Command, Group, Options, common
 from tuneops.errors import ApprovalNeeded, InputError, TuneopsError
 from tuneops.render.lines import Line, counted
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tuneops.cli.project import Project
 
 
-@click.group("emulator")
+@click.group("emulator", cls=Group)
 def command() -> None:
     """Serve the built-in Vertex emulator, move its time on, break it on purpose, empty it.
 

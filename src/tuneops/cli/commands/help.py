@@ -2,7 +2,8 @@
 
 import click
 
-from tuneops.cli.exits import CODES
+from tuneops.cli.exits import CODES, TODO
+from tuneops.cli.options import Group
 
 VARIABLES = {
     "TUNEOPS_DIRECTORY": "as --directory",
@@ -24,7 +25,17 @@ VARIABLES = {
 }
 
 
-class Topics(click.Group):
+WORDS = {
+    "ticket-router": "a job on its own",
+    "support-bot/tone": "a stage of a chain",
+    "support-bot/": "all stages of a chain",
+    "'faq-*'": "all that the pattern matches; quoted, so that the shell leaves it alone",
+    "support-bot/tone+": "the stage, and all that descends from it",
+    "+support-bot/tone": "the stage, and all that it descends from",
+}
+
+
+class Topics(Group):
     """Every command has a page here as well."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -61,21 +72,24 @@ def _show(command: click.Command, context: click.Context, below: tuple[str, ...]
         _show(inner, deeper, tuple(rest))
 
 
-@click.group("help", cls=Topics)
-def command() -> None:
-    """Explain a command, the exit codes or the variables.
+@click.group("help", cls=Topics, invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Explain a command, the exit codes, the variables, or how jobs are named.
 
     \b
     Examples:
       tuneops help exit-codes
-      tuneops help environment
+      tuneops help addresses
       tuneops help plan
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.find_root().get_help())
 
 
 @command.command("exit-codes")
 def exit_codes() -> int:
-    """Print the exit codes and what they mean.
+    """Print the exit codes: what each means, and what a script does about it.
 
     \b
     Example:
@@ -83,6 +97,22 @@ def exit_codes() -> int:
     """
     for code, meaning in CODES.items():
         click.echo(f"{code:>4}  {meaning}")
+        if code in TODO:
+            click.echo(f"      {TODO[code]}")
+    return 0
+
+
+@command.command("addresses")
+def addresses() -> int:
+    """Print how jobs are named on the command line.
+
+    \b
+    Example:
+      tuneops help addresses
+    """
+    widest = max(map(len, WORDS))
+    for word, meaning in WORDS.items():
+        click.echo(f"  {word:<{widest}}  {meaning}")
     return 0
 
 

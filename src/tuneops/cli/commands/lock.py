@@ -6,12 +6,11 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, common
-from tuneops.errors import TuneopsError
+from tuneops.cli.options import Command, Group, common, nodes
 from tuneops.render.lines import Line, counted
 
 
-@click.group("lock")
+@click.group("lock", cls=Group)
 def command() -> None:
     """Show and check what was made; merge the lock, and write it again when it is lost.
 
@@ -25,10 +24,10 @@ def command() -> None:
 
 @command.command("show", cls=Command)
 @common
-@click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
+@nodes
 @click.pass_context
-def show(context: click.Context, /, addresses: tuple[str, ...], **values: Any) -> int:
-    """Show the lock's entries, all or some.
+def show(context: click.Context, /, nodes: tuple[str, ...], **values: Any) -> int:
+    """Show the lock's entries, all or some. `tuneops help addresses` shows how to name them.
 
     \b
     Examples:
@@ -37,18 +36,14 @@ def show(context: click.Context, /, addresses: tuple[str, ...], **values: Any) -
       tuneops lock show --format json
     """
     from tuneops.cli.locks import read_lock
+    from tuneops.cli.nodes import parents_in, select
     from tuneops.cli.project import open_project
     from tuneops.render.status import lock_text
 
     chosen = options(context, values)
     lock = read_lock(open_project(chosen))
-    known = sorted({*lock.jobs, *lock.retired})
-    wanted = list(addresses) or known
-    if unknown := [address for address in wanted if address not in known]:
-        raise TuneopsError(
-            f"`{unknown[0]}` is not in the lock",
-            help=f"addresses there: {', '.join(known) or 'none'}",
-        )
+    known = parents_in(lock)
+    wanted = select(nodes, known, "the lock") or list(known)
     if chosen.machine:
         import json
 
@@ -120,15 +115,16 @@ def diff(context: click.Context, /, revision: str, **values: Any) -> int:
 
 @command.command("pin", cls=Command)
 @common
-@click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
+@nodes
 @click.option("--dry-run", is_flag=True, help="Show what would be moved, and write nothing.")
 @click.pass_context
-def pin(context: click.Context, /, addresses: tuple[str, ...], dry_run: bool, **values: Any) -> int:
+def pin(context: click.Context, /, nodes: tuple[str, ...], dry_run: bool, **values: Any) -> int:
     """Move the pins of data and tuned models to what is there now, for all jobs or some.
 
     It writes the lock, for you to look at and to commit, and buys nothing; `tuneops plan` then
     shows what would be trained again. A job that was never run is pinned as well: its data can
-    not change unseen between a review and the run. Files of the project need no pin.
+    not change unseen between a review and the run. Files of the project need no pin. `tuneops
+    help addresses` shows how to name jobs.
 
     \b
     Examples:
@@ -138,7 +134,7 @@ def pin(context: click.Context, /, addresses: tuple[str, ...], dry_run: bool, **
     """
     from tuneops.cli.pinning import pin
 
-    return pin(options(context, values), addresses, dry_run=dry_run)
+    return pin(options(context, values), nodes, dry_run=dry_run)
 
 
 @command.command("merge", cls=Command)

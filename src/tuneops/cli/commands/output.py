@@ -7,17 +7,19 @@ import click
 
 from tuneops.cli.locks import read_lock
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, common
+from tuneops.cli.nodes import no_such
+from tuneops.cli.options import Command, common, complete_address
 from tuneops.cli.project import open_project
 from tuneops.core.lock import Creation, Lock
 from tuneops.errors import TuneopsError
+from tuneops.spec.near import meant
 
 FIELDS = ("model", "checkpoint", "endpoint", "job")
 
 
 @click.command("output", cls=Command)
 @common
-@click.argument("address")
+@click.argument("address", shell_complete=complete_address)
 @click.pass_context
 def command(context: click.Context, /, address: str, **values: Any) -> int:
     """Print one result from the lock: ADDRESS, or ADDRESS.FIELD for one line.
@@ -34,20 +36,17 @@ def command(context: click.Context, /, address: str, **values: Any) -> int:
     chosen = options(context, values)
     name, _, field = address.partition(".")
     if field and field not in FIELDS:
-        raise click.UsageError(f"no field `{field}`; there are {', '.join(FIELDS)}", context)
+        message = f"no field `{field}`; {meant(field, FIELDS, 'there are')}"
+        raise click.UsageError(message, context)
     lock = read_lock(open_project(chosen))
     chain, at, alias = name.partition("@")
     result = _promoted(lock, chain, alias) if at else lock.at(name).result
     if result is None and at:
-        known = ", ".join(f"{n}@{a}" for n, found in (lock.pointers or {}).items() for a in found)
-        raise TuneopsError(
-            f"`{name}` is no alias in the lock", help=f"aliases: {known or 'none yet'}"
-        )
+        known = [f"{n}@{a}" for n, found in (lock.pointers or {}).items() for a in found]
+        raise no_such(name, known, f"`{name}` is no alias in the lock")
     if result is None:
-        known = ", ".join(a for a in sorted(lock.jobs) if lock.jobs[a].result) or "none yet"
-        raise TuneopsError(
-            f"`{name}` has no result in the lock", help=f"addresses with a result: {known}"
-        )
+        known = [address for address in sorted(lock.jobs) if lock.jobs[address].result]
+        raise no_such(name, known, f"`{name}` has no result in the lock")
     found = _fields(result)
     if field:
         value = found[field]

@@ -5,12 +5,12 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, common, reason
+from tuneops.cli.options import Command, common, reason, some_nodes
 
 
 @click.command("resume", cls=Command)
 @common
-@click.argument("nodes", metavar="NODE...", nargs=-1, required=True)
+@some_nodes
 @reason("Say why, beside the id of the cancelled job.")
 @click.option("--dry-run", is_flag=True, help="Write nothing.")
 @click.pass_context
@@ -26,7 +26,8 @@ def command(
 
     Takes `suspend` out of their specs. A job that somebody cancelled is held
     as long as its spec says nothing: then its id is written down as `resume`,
-    and the next run trains it again. Nothing else changes.
+    and the next run trains it again. Nothing else changes. `tuneops help
+    addresses` shows how to name jobs.
 
     \b
     Examples:

@@ -5,12 +5,12 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, common, reason
+from tuneops.cli.options import Command, common, reason, some_nodes
 
 
 @click.command("retry", cls=Command)
 @common
-@click.argument("nodes", metavar="NODE...", nargs=-1, required=True)
+@some_nodes
 @reason("Say why, beside the nonce.")
 @click.option("--dry-run", is_flag=True, help="Write nothing.")
 @click.pass_context
@@ -27,6 +27,7 @@ def command(
     Writes a `nonce` that they never had into their specs: for a job that
     failed, or whose model was deleted. It costs what they cost, and the plan
     says so. For failures of the service's own there is a `retry` policy.
+    `tuneops help addresses` shows how to name jobs.
 
     \b
     Examples:

@@ -5,12 +5,12 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, common, day, reason
+from tuneops.cli.options import Command, common, day, reason, some_nodes
 
 
 @click.command("suspend", cls=Command)
 @common
-@click.argument("nodes", metavar="NODE...", nargs=-1, required=True)
+@some_nodes
 @day
 @reason("Say why, in the spec.")
 @click.option("--dry-run", is_flag=True, help="Write nothing.")
@@ -26,9 +26,9 @@ def command(
 ) -> int:
     """Let nothing of these jobs begin; what runs goes on.
 
-    NODE is an address, a pattern such as `faq-*`, or `support-bot/` for all of
-    a chain. It is written into the specs and takes effect when it is committed.
-    With --until it is over by itself after that day.
+    It is written into the specs and takes effect when it is committed. With
+    --until it is over by itself after that day. `tuneops help
+    addresses` shows how to name jobs.
 
     \b
     Examples:

@@ -5,12 +5,12 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, summarized
+from tuneops.cli.options import Command, complete_address, summarized
 
 
 @click.command("why", cls=Command)
 @summarized
-@click.argument("what", metavar="ADDRESS|ALIAS|JOB|MODEL@VERSION")
+@click.argument("what", metavar="ADDRESS|ALIAS|JOB|MODEL@VERSION", shell_complete=complete_address)
 @click.pass_context
 def command(context: click.Context, /, what: str, **values: Any) -> int:
     """Tell the commit, the plan and the reason of a job, and what it descends from.
@@ -26,6 +26,7 @@ def command(context: click.Context, /, what: str, **values: Any) -> int:
     """
     from tuneops.cli.appending import append
     from tuneops.cli.locks import read_lock
+    from tuneops.cli.nodes import no_such
     from tuneops.cli.project import open_project
     from tuneops.core.provenance import find_creation, find_pointer, trace, under_way
     from tuneops.errors import TuneopsError
@@ -38,10 +39,11 @@ def command(context: click.Context, /, what: str, **values: Any) -> int:
     lock = read_lock(project)
     found = find_creation(lock, what)
     if found is None:
-        raise TuneopsError(
-            f"the lock knows no address, alias, job or model version `{what}`",
-            help="`tuneops lock show` lists what it knows; `tuneops discover` what it does not",
-        )
+        message = f"the lock knows no address, alias, job or model version `{what}`"
+        if what.startswith(("projects/", "tuningJobs/", "models/")):
+            raise TuneopsError(message, help="`tuneops discover` lists what the lock does not know")
+        aliases = [f"{name}@{alias}" for name, of in (lock.pointers or {}).items() for alias in of]
+        raise no_such(what, [*sorted({*lock.jobs, *lock.retired}), *aliases], message)
     line = list(trace(lock, found[0], found[1]))
     waiting = under_way(lock, *found[:2]) if what == found[0] else ()
     asked = Asked(text=what, pointer=find_pointer(lock, what), under_way=waiting)
