@@ -336,6 +336,14 @@ def test_colours_appear_on_a_terminal_only_and_can_be_refused(sample: Path) -> N
     assert plain == tuneops(sample, "plan").out, "colours change no letter"
 
 
+def test_a_narrow_terminal_cuts_no_word(sample: Path) -> None:
+    run = [sys.executable, "-m", "tuneops", "plan"]
+    lines = on_a_terminal(sample, run, COLUMNS="48", NO_COLOR="1").out.splitlines()
+    assert max(map(len, lines)) <= 48
+    told = "".join(tuneops(sample, "plan").out.split())
+    assert "".join(lines).replace(" ", "") == told, "and changes no letter"
+
+
 @pytest.mark.parametrize(
     ("flags", "variables", "colored"),
     [

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from tuneops.diagnostics import Diagnostic
 from tuneops.errors import DiskError
-from tuneops.render.lines import Line, plain
+from tuneops.render.lines import Line, folded, plain
 
 STYLES = {
     "create": "green",
@@ -77,6 +77,13 @@ class Console:
         self.complain(lines)
 
     def _print(self, stream: TextIO, lines: Iterable[Line]) -> None:
+        room = _room(stream)
+        if room:
+            lines = [
+                Line(text, line.manner)
+                for line in lines
+                for text in folded(line.text.rstrip(), room)
+            ]
         if not colored(stream, self.color):
             _write(stream, plain(lines))
             return
@@ -95,6 +102,19 @@ class Console:
         for line in lines:
             rich.print(Text(line.text.rstrip(), style=STYLES.get(line.manner, "")))
         _write(stream, buffer.getvalue())
+
+
+def _room(stream: TextIO) -> int:
+    """How many columns the terminal has; 0 for what is none, or does not say: nothing is folded."""
+    if not stream.isatty():
+        return 0
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal():
+        return int(said)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        return 0
 
 
 def colored(stream: TextIO, color: str) -> bool:

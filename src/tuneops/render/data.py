@@ -13,7 +13,7 @@ from tuneops.datasets.difference import SHOWN, Changed, Difference
 from tuneops.datasets.distribution import Distribution
 from tuneops.datasets.tokens import SOURCE, Tokens
 from tuneops.render.inert import inert
-from tuneops.render.lines import Line, columns, counted
+from tuneops.render.lines import Line, breadth, columns, counted
 
 _BAR, _SHORT = 40, 8
 _HEAD = ("FILE", "KIND", "EXAMPLES", "TOKENS", "AT LEAST", "AT MOST", "DUPLICATES", "DROPPED")
@@ -212,11 +212,11 @@ def _distribution_json(found: Distribution) -> dict[str, Any]:
 
 def _right(rows: Sequence[Sequence[str]], *, first: int) -> list[str]:
     """Align cells, from some column on to the right as numbers are."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(breadth, column)) for column in zip(*rows, strict=True)]
     padded = [
         [
-            cell.rjust(width) if at >= first else cell
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+            " " * (most - breadth(cell)) + cell if at >= first else cell
+            for at, (cell, most) in enumerate(zip(row, widths, strict=True))
         ]
         for row in rows
     ]

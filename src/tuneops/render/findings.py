@@ -3,12 +3,12 @@
 Pure, and byte-stable: no colour, no width of a terminal. Texts of the user's are made inert.
 """
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tuneops.diagnostics import Diagnostic, Severity, SourceRef
 from tuneops.render.inert import inert
+from tuneops.render.lines import breadth
 
 _WIDEST = 120
 """The longest excerpt, in characters; of a longer line the part around the place is shown."""
@@ -74,13 +74,7 @@ def _excerpt(where: SourceRef, gutter: str) -> Iterator[str]:
     more = "…" if len(where.excerpt) > right else ""
     yield f"{gutter} |"
     yield f"{where.line} | {before}{marked}{after}{more}"
-    yield f"{gutter} | {' ' * _width(before)}{'^' * max(_width(marked), 1)}"
-
-
-def _width(text: str) -> int:
-    """How many columns a terminal gives to a text."""
-    wide = sum(unicodedata.east_asian_width(one) in "WF" for one in text)
-    return len(text) + wide - sum(bool(unicodedata.combining(one)) for one in text)
+    yield f"{gutter} | {' ' * breadth(before)}{'^' * max(breadth(marked), 1)}"
 
 
 def _indented(label: str, text: str) -> Iterator[str]:

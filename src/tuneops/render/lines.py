@@ -1,6 +1,7 @@
 """Lines of text with a manner: what they say is decided here, their colour on a terminal only."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -18,15 +19,48 @@ def plain(lines: Iterable[Line]) -> str:
     return "".join(f"{line.text.rstrip()}\n" for line in lines)
 
 
+_PIECE = re.compile(r"(\s*)(`[^`]*`[^\s`]*|\S+)")
+"""A word with the blanks before it; what stands in backquotes is to be copied, and stays whole."""
+
+
+def breadth(text: str) -> int:
+    """How many columns a terminal gives to a text."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(one) in "WF" for one in text)
+    return len(text) + wide - sum(bool(unicodedata.combining(one)) for one in text)
+
+
+def folded(text: str, room: int) -> list[str]:
+    """The lines of a text on a terminal of so many columns: broken between words, then indented.
+
+    Where the text has columns it is broken between them, unless that leaves most of a line empty.
+    """
+    if breadth(text) <= room:
+        return [text]
+    indent = " " * min(len(text) - len(text.lstrip()) + 4, room // 2)
+    line, gap_at, lines = "", 0, []
+    for gap, word in _PIECE.findall(text):
+        if not line.strip() or breadth(line + gap + word) <= room:
+            gap_at = len(line) if len(gap) > 1 and line.strip() else gap_at
+            line += gap + word
+            continue
+        cut = gap_at if len(gap) == 1 and gap_at > room // 3 else len(line)
+        lines.append(line[:cut])
+        rest = line[cut:].strip()
+        line, gap_at = f"{indent}{rest}{gap if rest else ''}{word}", 0
+    return [*lines, line]
+
+
 def columns(rows: Iterable[Sequence[str]], gap: int = 2) -> list[str]:
     """Align rows of cells; the last cell of a row is never padded."""
     table = [tuple(row) for row in rows]
     if not table:
         return []
-    widths = [max(len(row[index]) for row in table) for index in range(len(table[0]))]
+    widths = [max(map(breadth, column)) for column in zip(*table, strict=True)]
     return [
         (" " * gap)
-        .join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        .join(cell + " " * (most - breadth(cell)) for cell, most in zip(row, widths, strict=True))
         .rstrip()
         for row in table
     ]
