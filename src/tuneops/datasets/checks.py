@@ -51,7 +51,7 @@ class Checked:
     """The findings, in the order of the file, the summary, and what other files compare with.
 
     `named` are the objects that examples name, each with the line that names it first; so many
-    more, `unnamed`, were left out.
+    more, `unnamed`, were left out. `video` are the resolutions of lines with a video.
     """
 
     path: str
@@ -61,6 +61,7 @@ class Checked:
     limits: Limits
     named: tuple[tuple[int, Link], ...] = ()
     unnamed: int = 0
+    video: frozenset[str] = frozenset()
 
 
 def check(blocks: Iterable[bytes], *, path: str, method: Method, limits: Limits = ANY) -> Checked:
@@ -90,6 +91,7 @@ def judge(scan: Scan, path: str) -> Checked:
         limits=scan.limits,
         named=tuple(scan.named.values()),
         unnamed=scan.unnamed,
+        video=frozenset(scan.video),
     )
 
 
@@ -119,15 +121,19 @@ def _findings(scan: Scan, path: str, duplicates: int) -> Iterator[Diagnostic]:
     if duplicates * 100 > scan.examples * DUPLICATES_PERCENT:
         yield _duplicated(scan, path, duplicates)
     if len(scan.video) > 1:
-        words = ", ".join(sorted(name or "none" for name in scan.video))
-        yield _finding(
-            "dataset-media",
-            f"lines with a video have different resolutions: {words}",
-            path,
-            help="before Gemini 3 one `mediaResolution` must hold for all of training and "
-            "validation",
-            severity=Severity.WARNING,
-        )
+        yield _resolutions(scan.video, path)
+
+
+def _resolutions(video: Iterable[str], path: str, *, notes: tuple[str, ...] = ()) -> Diagnostic:
+    words = ", ".join(sorted(name or "none" for name in video))
+    return _finding(
+        "dataset-media",
+        f"lines with a video have different resolutions: {words}",
+        path,
+        help="before Gemini 3 one `mediaResolution` must hold for all of training and validation",
+        notes=notes,
+        severity=Severity.WARNING,
+    )
 
 
 def _over(scan: Scan, path: str) -> Iterator[Diagnostic]:
@@ -165,12 +171,15 @@ def _beside(training: Checked, validation: Checked, limits: Limits) -> Iterator[
             share,
             _FEWER,
         )
+    beside = (f"the training data is {training.path}",)
+    if len(training.video | validation.video) > max(len(training.video), len(validation.video), 1):
+        yield _resolutions(training.video | validation.video, path, notes=beside)
     if common := validation.repeats.common(training.repeats):
         yield _finding(
             "dataset-overlap",
             f"{_of(common, many)} {'is' if common == 1 else 'are'} in the training data, too",
             path,
-            notes=(f"the training data is {training.path}",),
+            notes=beside,
             help="checked on what it was trained on, a model looks better than it is",
             severity=Severity.WARNING,
         )

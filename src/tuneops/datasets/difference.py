@@ -1,7 +1,7 @@
 """Two versions of a dataset, example by example: what came, what went, what has another answer.
 
 Order and spelling do not matter: an example is what it says. Of all lines a few numbers are kept,
-some 150 bytes each; the lines themselves are not.
+some 500 bytes each; the lines themselves are not.
 """
 
 import json

@@ -10,7 +10,15 @@ from typing import Any
 
 from tuneops.core.recipe import Method
 from tuneops.datasets.formats import FORMATS
-from tuneops.datasets.parts import either, is_plain_text, kinds, part_problems, twice, unknown_keys
+from tuneops.datasets.parts import (
+    either,
+    is_plain_text,
+    kinds,
+    part_problems,
+    resolution_problem,
+    twice,
+    unknown_keys,
+)
 from tuneops.datasets.problems import Path, Problem, shown
 from tuneops.diagnostics import Severity
 
@@ -28,12 +36,6 @@ _KEYS = {
 }
 _TURN_KEYS = {"role", "parts"}
 _COMPLETION_KEYS = {"score", "completion"}
-_RESOLUTIONS = {
-    "MEDIA_RESOLUTION_UNSPECIFIED",
-    "MEDIA_RESOLUTION_LOW",
-    "MEDIA_RESOLUTION_MEDIUM",
-    "MEDIA_RESOLUTION_HIGH",
-}
 _MENDS = "`tuneops data convert FILE` mends it"
 _EXAMPLE = """an example is `{"contents": [{"role": "user", "parts": [{"text": "…"}]}, …]}`"""
 _TURN = """a turn is `{"role": "user", "parts": [{"text": "…"}]}`"""
@@ -232,15 +234,9 @@ def _resolution(example: Mapping[str, Any]) -> Iterator[Problem]:
         )
         return
     value = either(config, "mediaResolution", "media_resolution")
-    if value is not None and (not isinstance(value, str) or value not in _RESOLUTIONS):
-        yield Problem(
-            kind="resolution",
-            message=f"{shown(value)} is no resolution of media",
-            path=("generationConfig", "mediaResolution"),
-            code="dataset-media",
-            help="MEDIA_RESOLUTION_LOW, MEDIA_RESOLUTION_MEDIUM or MEDIA_RESOLUTION_HIGH",
-            severity=Severity.WARNING,
-        )
+    outer = next(key for key in ("generationConfig", "generation_config") if key in example)
+    inner = next((key for key in ("mediaResolution", "media_resolution") if key in config), "")
+    yield from resolution_problem(value, (outer, inner))
 
 
 def _completions(completions: object) -> Iterator[Problem]:

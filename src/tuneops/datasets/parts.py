@@ -41,6 +41,12 @@ _CAMEL = {
     "tool_config": "toolConfig",
     "generation_config": "generationConfig",
 }
+_RESOLUTIONS = {
+    "MEDIA_RESOLUTION_UNSPECIFIED",
+    "MEDIA_RESOLUTION_LOW",
+    "MEDIA_RESOLUTION_MEDIUM",
+    "MEDIA_RESOLUTION_HIGH",
+}
 _URI_SCHEMES = ("gs://", "https://", "http://")
 _OBJECT = re.compile(r"gs://[^/]+/.")
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)s")
@@ -121,6 +127,7 @@ def part_problems(part: object, path: Path) -> Iterator[Problem]:
     if len(part) > 1:
         yield from twice(part, path)
         yield from _offsets(part, path)
+        yield from _resolution(part, path)
     (key,) = known
     value, inside = part[key], (*path, key)
     match KINDS[key]:
@@ -134,6 +141,28 @@ def part_problems(part: object, path: Path) -> Iterator[Problem]:
             yield from _function(value, inside, "args")
         case "response":
             yield from _function(value, inside, "response")
+
+
+def resolution_problem(value: object, path: Path) -> Iterator[Problem]:
+    """Warn of a resolution of media that is none."""
+    if value is not None and (not isinstance(value, str) or value not in _RESOLUTIONS):
+        yield Problem(
+            kind="resolution",
+            message=f"{shown(value)} is no resolution of media",
+            path=path,
+            code="dataset-media",
+            help="MEDIA_RESOLUTION_LOW, MEDIA_RESOLUTION_MEDIUM or MEDIA_RESOLUTION_HIGH",
+            severity=Severity.WARNING,
+        )
+
+
+def _resolution(part: Mapping[str, Any], path: Path) -> Iterator[Problem]:
+    for name in ("mediaResolution", "media_resolution"):
+        held = part.get(name)
+        if isinstance(held, dict):
+            yield from resolution_problem(held.get("level"), (*path, name, "level"))
+        else:
+            yield from resolution_problem(held, (*path, name))
 
 
 def _offsets(part: Mapping[str, Any], path: Path) -> Iterator[Problem]:

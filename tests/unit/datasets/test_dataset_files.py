@@ -165,6 +165,23 @@ def test_validation_beside_training() -> None:
     assert finding.message == "1 of 2 examples is in the training data, too"
 
 
+def test_one_resolution_of_videos_holds_for_training_and_validation() -> None:
+    low, high, none = (
+        run(lines({"contents": [turn("user", file("video/mp4"), what), MODEL], **config}))
+        for what, config in (
+            ("a", {"generationConfig": {"mediaResolution": "MEDIA_RESOLUTION_LOW"}}),
+            ("b", {"generation_config": {"media_resolution": "MEDIA_RESOLUTION_HIGH"}}),
+            ("c", {}),
+        )
+    )
+    (finding,) = check_validation(low, high, ANY)
+    assert finding.message == "lines with a video have different resolutions: HIGH, LOW"
+    assert (finding.code, finding.notes) == ("dataset-media", ("the training data is x",))
+    assert check_validation(low, none, ANY)[0].message.endswith("LOW, none")
+    assert check_validation(high, high, ANY)[0].code == "dataset-overlap"
+    assert check_validation(high, run(lines(GOOD)), ANY) == ()
+
+
 @pytest.mark.parametrize(
     ("examples", "code", "words"),
     [
@@ -175,6 +192,10 @@ def test_validation_beside_training() -> None:
          "dataset-media", "ends in `.mp4`"),
         ([{"contents": [turn("user", file("font/ttf")), MODEL]}], "dataset-media", "no type of"),
         ([{**GOOD, "generationConfig": {"mediaResolution": "BEST"}}], "dataset-media", "`BEST`"),
+        ([{"contents": [turn("user", {**file("video/mp4"), "mediaResolution": {"level": "BEST"}}),
+                        MODEL]}], "dataset-media", "`BEST`"),
+        ([{"contents": [turn("user", {**file("video/mp4"), "media_resolution": "LOW"}), MODEL]}],
+         "dataset-media", "`LOW` is no resolution"),
         (
             [
                 {
