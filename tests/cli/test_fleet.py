@@ -31,8 +31,10 @@ def test_a_fleet_is_followed_until_all_of_it_is_settled(fleet: Path) -> None:
     assert done.code == 0
     assert [run["name"] for run in runs] == ["ants", "bees", "cats"]
     assert all(run["summary"]["settled"] and run["exitCode"] == 0 for run in runs)
-    again = tuneops(fleet, "reconcile", "--once", "--fleet", "teams", "--report", "left.md")
+    pages = ("--report", "left.md", "--summary", "summary.md")
+    again = tuneops(fleet, "reconcile", "--once", "--fleet", "teams", *pages)
     assert again.code == 0 and again.out.count("No changes") == 3
+    assert (fleet / "summary.md").read_text() == (fleet / "left.md").read_text() + "\n"
     assert (fleet / "left.md").read_text().count("no changes") == 3
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from tuneops.cli.appending import append
+from tuneops.cli.appending import publish
 from tuneops.cli.checking import refuse_bad_data, with_unpinned
 from tuneops.cli.console import Console
 from tuneops.cli.exits import worst
@@ -128,12 +128,12 @@ def finish(
 ) -> int:
     """Print how a run ended, in the chosen format; give its exit code back."""
     stopped = code in (130, 143)
-    if chosen.summary and report.latest:
-        append(chosen.summary, run_markdown(name, session, report, code) + "\n")
+    page = run_markdown(name, session, report, code) if report.latest else ""
+    told = bool(page) and publish(chosen, page)
     if chosen.machine:
         chosen.console.answer_json(run_json(name, session, report, watcher, code))
     elif not stopped:
-        chosen.console.answer(end_lines(session, report))
+        chosen.console.answer([] if told else end_lines(session, report))
         if report.latest is not None:
             chosen.console.complain_of(report.last.verdict.worth_saying(quiet=chosen.quiet))
     return code

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuneops.cli.appending import append
+from tuneops.cli.appending import append, publish
 from tuneops.cli.checking import refuse_bad_data, with_unpinned
 from tuneops.cli.costing import knowledge
 from tuneops.cli.options import Options
@@ -146,18 +146,16 @@ def show_plan(
     """Print a plan in the chosen format, and to the summary file if there is one."""
     console = chosen.console
     markdown = ""
-    if chosen.format in ("markdown", "github") or chosen.summary:
+    if chosen.format == "markdown" or chosen.summary:
         markdown = plan_markdown(plan, graph, header, bill)
-    if chosen.summary:
-        append(chosen.summary, markdown + "\n")
+    if markdown and publish(chosen, markdown):
+        return
     if chosen.format == "github":
         write_outputs(plan, bill)
         console.answer_text(findings_github(bill.verdict.findings))
     match chosen.format:
         case "json":
             console.answer_json(plan_json(plan, header, bill))
-        case "markdown":
-            console.answer_text(markdown)
         case _:
             console.answer(plan_text(plan, graph, header, bill, unchanged=unchanged))
     if chosen.format in (None, "text"):

@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from tuneops.cli.appending import publish
 from tuneops.cli.applying import failing, finish, may_cancel, refuse_empty
 from tuneops.cli.checking import refuse_bad_data
 from tuneops.cli.exits import worst
@@ -239,6 +240,8 @@ def _tell_all(chosen: Options, parts: list[Part], wishes: Wishes, stop: int | No
         runs = [_document(part, wishes) for part in parts]
         document = {"formatVersion": 1, "command": "reconcile", "runs": runs, "exitCode": code}
         chosen.console.answer_json({**document, "diagnostics": []})
+        return code
+    if publish(chosen, "\n".join(part.page(wishes) for part in parts)):
         return code
     if wishes.shard is not None:
         chosen.console.say([Line(f"Shard {wishes.shard}: {counted(len(parts), 'environment')}.")])

@@ -19,7 +19,7 @@ from tuneops.engine.telling import Event
 from tuneops.render.costs import cost_json, short
 from tuneops.render.findings import findings_json
 from tuneops.render.inert import inert
-from tuneops.render.lines import Line, columns, counted
+from tuneops.render.lines import Line, columns, counted, fenced
 from tuneops.render.plan import short_model
 from tuneops.render.status import failed, jobs_json
 
@@ -295,7 +295,4 @@ def run_markdown(command: str, session: Session, report: Report, code: int) -> s
     rows = "".join(f"{inert(row)}\n" for row in columns(cells))
     rows += "".join(f"{inert(line.text)}\n" for line in _spent_lines(session, report))
     done = counted(report.made, "job")
-    return (
-        f"### tuneops {command} · {last.plan.environment} · {done} submitted, exit {code}\n\n"
-        f"```text\n{rows}```\n"
-    )
+    return fenced(f"{command} · {last.plan.environment} · {done} submitted, exit {code}", rows)

@@ -9,7 +9,7 @@ from tuneops.core.plan import Advice, Plan, Way
 from tuneops.costs.amounts import spell
 from tuneops.costs.verdicts import Bill
 from tuneops.render.inert import inert
-from tuneops.render.lines import Line, counted
+from tuneops.render.lines import Line, counted, first_few
 
 
 def advice_lines(plan: Plan, bill: Bill | None = None) -> Iterator[Line]:
@@ -23,7 +23,7 @@ def advice_lines(plan: Plan, bill: Bill | None = None) -> Iterator[Line]:
     spared = plan.advice[0]
     few = _jobs(spared.buys, bill)
     many = _jobs([change.address for change in plan.buys], bill, word="")
-    yield Line(inert(f"  runs {few} instead of {many}: not {', '.join(spared.spares)}"))
+    yield Line(inert(f"  runs {few} instead of {many}: not {', '.join(first_few(spared.spares))}"))
 
 
 def _jobs(addresses: Sequence[str], bill: Bill | None, word: str = "job") -> str:

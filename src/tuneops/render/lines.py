@@ -19,6 +19,9 @@ def plain(lines: Iterable[Line]) -> str:
     return "".join(f"{line.text.rstrip()}\n" for line in lines)
 
 
+PAGE = 60_000
+"""The most text of a Markdown page, in characters: a comment at GitHub holds 65,536."""
+
 _PIECE = re.compile(r"(\s*)(`[^`]*`[^\s`]*|\S+)")
 """A word with the blanks before it; what stands in backquotes is to be copied, and stays whole."""
 
@@ -77,10 +80,19 @@ def first_few(words: Sequence[str], most: int = 5) -> tuple[str, ...]:
     return (*words[:most], f"and {more:,} more") if more > 0 else tuple(words)
 
 
-def fenced(title: str, text: str) -> str:
-    """A text as a piece of a Markdown page; no text can end its fence."""
+def fenced(title: str, text: str, *, kind: str = "text") -> str:
+    """A text as a Markdown page; no text can end its fence, or make it longer than a comment."""
+    text = _first_part(text)
     marks = fence(text)
-    return f"### tuneops {title}\n\n{marks}text\n{text}{marks}\n\n"
+    return f"### tuneops {title}\n\n{marks}{kind}\n{text}{marks}\n"
+
+
+def _first_part(text: str) -> str:
+    """The lines of a text that a page holds, and how many more there are."""
+    if len(text) <= PAGE:
+        return text
+    held = text[:PAGE].rpartition("\n")[0]
+    return f"{held}\n… and {text.count(chr(10)) - held.count(chr(10)) - 1:,} more lines\n"
 
 
 def fence(text: str) -> str:

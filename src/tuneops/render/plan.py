@@ -23,7 +23,7 @@ from tuneops.render.drift import drift_json, drift_lines, unpinned_json, unpinne
 from tuneops.render.fields import field_rows
 from tuneops.render.findings import finding_text, findings_json
 from tuneops.render.inert import inert
-from tuneops.render.lines import Line, columns, counted, fence
+from tuneops.render.lines import PAGE, Line, columns, counted, fenced
 from tuneops.render.promotion import gate_text, promotion_json, promotion_lines
 from tuneops.render.waits import wait_json, wait_lines
 
@@ -354,19 +354,20 @@ def plan_markdown(plan: Plan, graph: DesiredGraph, header: Header, bill: Bill | 
     if bill is not None:
         for finding in bill.verdict.findings:
             lines += [Line(), *map(Line, finding_text(finding).splitlines())]
+    if sum(len(line.text) + 1 for line in lines) > PAGE:
+        lines = [line for line in lines if not line.text.startswith("    ")]
+        lines.insert(0, Line("What changed in each job is left out here, for want of room."))
     body = "".join(f"{_in_diff(line)}\n" for line in lines)
-    marks = fence(body)
     rows = "\n".join(
         f"| {action.value} | {counts[action.value]} |"
         for action in Action
         if action.value in counts
     )
-    return (
-        f"### tuneops plan · {plan.environment} · {title}\n\n"
-        f"| action | jobs |\n| --- | ---: |\n{rows}\n\n"
-        f"{marks}diff\n{body}{marks}\n\n"
-        f"Digest `{plan.digest}`\n"
+    head, _, page = fenced(f"plan · {plan.environment} · {title}", body, kind="diff").partition(
+        "\n\n"
     )
+    table = f"| action | jobs |\n| --- | ---: |\n{rows}"
+    return f"{head}\n\n{table}\n\n{page}\nDigest `{plan.digest}`\n"
 
 
 def _is_digest(line: Line) -> bool:

@@ -31,7 +31,7 @@ def command(
       tuneops status support-bot/ --env prod -o wide
       tuneops status --format json
     """
-    from tuneops.cli.appending import append
+    from tuneops.cli.appending import publish
     from tuneops.cli.costing import knowledge
     from tuneops.cli.nodes import parents_of, select
     from tuneops.cli.planning import with_waits
@@ -54,8 +54,8 @@ def command(
         costs = None
         if output == "wide":
             costs = charges(plan, view, knowledge(project, plan, view, whole=True))
-        if chosen.summary:
-            append(chosen.summary, fenced("status", plain(status_text(plan, view, costs))))
+        if publish(chosen, fenced("status", plain(status_text(plan, view, costs)))):
+            return 0
         if chosen.machine:
             chosen.console.answer_json(status_json(plan, view, costs))
         else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from tuneops.cli.appending import append
+from tuneops.cli.appending import publish
 from tuneops.cli.main import options
 from tuneops.cli.options import Command, summarized
 from tuneops.cli.project import Project, open_project
@@ -52,8 +52,8 @@ def command(context: click.Context, /, data: "Depth", **values: Any) -> int:
     findings = tuple(sorted([*project.findings, *more], key=sort_key))
     code = 65 if has_errors(findings) else 0
     read = project.files + len(summaries)
-    if chosen.summary:
-        append(chosen.summary, fenced("validate", findings_text(findings, files=read)))
+    if publish(chosen, fenced("validate", findings_text(findings, files=read))):
+        return code
     if chosen.format == "json":
         console.answer_json(_document(project, summaries, findings, code))
         return code

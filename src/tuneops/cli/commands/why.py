@@ -24,7 +24,7 @@ def command(context: click.Context, /, what: str, **values: Any) -> int:
       tuneops why models/9146465378525949236@4 --env prod
       tuneops why support-bot@prod --format json
     """
-    from tuneops.cli.appending import append
+    from tuneops.cli.appending import publish
     from tuneops.cli.locks import read_lock
     from tuneops.cli.nodes import no_such
     from tuneops.cli.project import open_project
@@ -51,8 +51,8 @@ def command(context: click.Context, /, what: str, **values: Any) -> int:
     for name in {origin.creation.cause.commit for origin in line}:
         if name is not None and (said := read_commit(project.root, name)) is not None:
             commits[name] = CommitText(subject=said[0], author=said[1], date=said[2])
-    if chosen.summary:
-        append(chosen.summary, fenced("why", plain(provenance_text(asked, line, commits))))
+    if publish(chosen, fenced("why", plain(provenance_text(asked, line, commits)))):
+        return 0
     if chosen.machine:
         chosen.console.answer_json(provenance_json(asked, line, commits))
     else:
