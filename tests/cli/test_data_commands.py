@@ -225,6 +225,45 @@ def test_an_object_in_a_bucket_is_looked_into_where_it_lies(chain: Path) -> None
     assert made.code == 0 and len((chain / "two.jsonl").read_text().splitlines()) == 12
 
 
+def test_a_file_is_uploaded_once_by_the_name_of_its_bytes(chain: Path) -> None:
+    train = write(chain / "train.jsonl", *map(said, range(9)))
+    name = f"{hashlib.sha256(train.read_bytes()).hexdigest()}.jsonl"
+    uri = f"gs://tuneops-local/tuneops/{name}"
+    first = tuneops(chain, "data", "upload", "train.jsonl")
+    assert (first.code, first.out) == (0, f"{uri}\n")
+    assert first.err == f"9 examples, {train.stat().st_size:,} bytes: uploaded.\n"
+    assert "was there already" in tuneops(chain, "data", "upload", "train.jsonl").err
+    assert tuneops(chain, "data", "diff", "train.jsonl", uri).out.count("No differences") == 1
+    other = tuneops(chain, "data", "upload", "train.jsonl", "gs://other-bucket/shared/", "-fjson")
+    assert other.document["uri"] == f"gs://other-bucket/shared/{name}"
+    assert other.document["wasThere"] is False
+
+    bad = write(chain / "bad.jsonl", GOOD, CHAT)
+    told = tuneops(chain, "data", "upload", "bad.jsonl")
+    assert told.code == 65 and "bad.jsonl:2:" in told.err
+    gone = f"gs://tuneops-local/tuneops/{hashlib.sha256(bad.read_bytes()).hexdigest()}.jsonl"
+    assert "does not exist" in tuneops(chain, "data", "check", gone).err, "nothing was sent"
+    for words in (["train.jsonl", "s3://x"], ["train.jsonl", "gs://A"], [uri], ["/dev/zero"]):
+        refused = tuneops(chain, "data", "upload", *words)
+        assert refused.code == 65 and "help: " in refused.err, words
+
+
+def test_a_file_that_is_written_to_while_it_is_uploaded_is_told(
+    chain: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = write(chain / "train.jsonl", *map(said, range(9)))
+    upload = GcsObjects.upload
+
+    def changed(store: GcsObjects, file: Path, uri: str) -> StoredObject:
+        write(train, *map(said, range(8)))
+        return upload(store, file, uri)
+
+    monkeypatch.setattr(GcsObjects, "upload", changed)
+    monkeypatch.chdir(chain)
+    assert main.run(["data", "upload", "train.jsonl"]) == 65
+    assert "was written to while it was uploaded" in capsys.readouterr().err
+
+
 def test_objects_are_read_several_at_once_and_told_in_order(
     chain: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

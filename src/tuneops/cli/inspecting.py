@@ -255,8 +255,7 @@ def _each(
 
     def read(name: str) -> _Read:
         try:
-            method = _method(chosen, name, kind)
-            return method, judge(_scanned(chosen, name, Scan(method=method, limits=limits)), name)
+            return read_dataset(chosen, name, limits, kind)
         except (InputError, ProviderError, NoCredentials) as fault:
             return fault
 
@@ -266,6 +265,14 @@ def _each(
         with ThreadPoolExecutor(OBJECTS_AT_ONCE) as pool:
             given |= zip(objects, pool.map(read, objects), strict=True)
     return [(name, given[name]) for name in names]
+
+
+def read_dataset(
+    chosen: Options, name: str, limits: Limits, kind: str | None
+) -> tuple[Method, Checked]:
+    """Check a whole file or object; InputError when it cannot be read."""
+    method = _method(chosen, name, kind)
+    return method, judge(_scanned(chosen, name, Scan(method=method, limits=limits)), name)
 
 
 def _method(chosen: Options, name: str, kind: str | None) -> Method:

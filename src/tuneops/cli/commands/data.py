@@ -1,4 +1,4 @@
-"""`tuneops data`: look into datasets, compare them, bring them into form."""
+"""`tuneops data`: look into datasets, compare them, bring them into form, and into a bucket."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @click.group("data", cls=Group)
 def command() -> None:
-    """Look into datasets, compare them, bring them into form. Nothing is sent.
+    """Look into datasets, compare them, bring them into form. Only `upload` sends anything.
 
     \b
     Examples:
@@ -148,3 +148,29 @@ def convert(context: click.Context, /, file: str, out: Path | None, **values: An
 
     kind, drop, force = values.pop("kind"), values.pop("drop"), values.pop("force")
     return convert_file(options(context, values), file, out, kind=kind, drop=drop, force=force)
+
+
+@command.command("upload", cls=Command)
+@common
+@_file
+@click.argument("folder", metavar="[gs://BUCKET/FOLDER]", required=False)
+@_kind
+@click.pass_context
+def upload(
+    context: click.Context, /, file: str, folder: str | None, kind: str | None, **values: Any
+) -> int:
+    """Put a file into a bucket, under the name that its bytes give it; print its address.
+
+    A file with errors is not sent; the same bytes are sent once, and what is
+    there is never replaced. Without a folder it goes where `apply` puts the
+    files of specs, which it does by itself.
+
+    \b
+    Examples:
+      tuneops data upload train.jsonl
+      tuneops data upload train.jsonl gs://acme-tuning/shared
+      tuneops data upload tone.jsonl --kind preference --format json
+    """
+    from tuneops.cli.uploading import upload_file
+
+    return upload_file(options(context, values), file, folder, kind=kind)
