@@ -83,7 +83,17 @@ def test_a_run_that_only_does_what_is_free_follows_and_stops_nothing(fleet: Path
     done = tuneops(folder, "reconcile", "--once", "--only-free", "-f", "json")
     assert done.document["summary"]["submitted"] == 0
     assert not [event for event in done.document["events"] if event["event"] == "cancelling"]
+    numbers = done.document["summary"]
+    assert [numbers[name] for name in ("leftOut", "waiting", "queued", "notNow")] == [2, 0, 0, 0]
+    said = tuneops(folder, "reconcile", "--once", "--only-free").out
+    assert "2 not bought, as `--only-free` says" in said
+    assert "slot" not in said
     assert tuneops(folder, "plan", "-f", "json").document["summary"]["cancel"] == 1
+    spec.write_text(
+        spec.read_text().replace("- name: one", "- name: one\n      onSupersede: finish")
+    )
+    status = tuneops(folder, "status").out
+    assert " runs to its end, by policy" in status and ", 1 running" in status
 
 
 @pytest.mark.parametrize(
@@ -106,8 +116,16 @@ def test_a_shard_is_told_or_read_from_the_scheduler(
 
 @pytest.mark.parametrize("text", ["8/8", "9/8", "-1/8", "2", "2/", "/8", "0/0", "a/b", ""])
 def test_what_is_no_shard_is_refused(text: str) -> None:
-    with pytest.raises(click.UsageError):
+    with pytest.raises(click.UsageError) as refused:
         read_shard(text, {})
+    assert "to -1" not in refused.value.message
+
+
+def test_events_of_several_environments_say_whose_they_are(fleet: Path) -> None:
+    done = tuneops(fleet, "reconcile", "--once", "--fleet", "teams")
+    assert [f" {name} · bot/one " in done.err for name in ("ants", "bees", "cats")] == [True] * 3
+    alone = tuneops(fleet / "teams" / "ants", "apply")
+    assert "ants" not in alone.err
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])

@@ -116,8 +116,12 @@ def test_following_until_settled_waits_for_the_end_of_a_freeze(chain: Path) -> N
 def test_a_policy_is_checked_at_plan_time(chain: Path) -> None:
     declare(chain, "  policy: {encryption: required, locations: [europe-west4]}\n")
     plan = tuneops(chain, "plan", "-fjson")
-    codes = [finding["code"] for finding in plan.document["diagnostics"]]
-    assert plan.code == 4 and codes == ["policy"] * 4
+    breaches = plan.document["diagnostics"]
+    assert plan.code == 4 and [finding["code"] for finding in breaches] == ["policy"] * 2
+    assert all("`bot/one`, like 1 more, " in finding["message"] for finding in breaches)
+    places = ["`bot/one` is at specs/bot.yaml:7:13", "`bot/two` is at specs/bot.yaml:9:13"]
+    assert [finding["notes"] for finding in breaches] == [places, places]
+    assert [action["notNow"] for action in plan.document["actions"]] == ["location, encryption"] * 2
 
 
 def test_a_job_of_another_location_takes_a_slot(chain: Path) -> None:

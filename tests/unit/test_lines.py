@@ -4,6 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.builders import a_job
+from tuneops.core.diff import FieldChange
+from tuneops.render.fields import dataset_text, field_rows, new_data
 from tuneops.render.lines import breadth, columns, first_few, folded
 
 
@@ -45,3 +48,18 @@ def test_columns_are_as_wide_as_a_terminal_draws_them() -> None:
         "e\u0301     x",
         "abcd  x",
     ]
+
+
+def test_a_name_that_tuneops_gave_to_bytes_is_no_change_for_people() -> None:
+    def uri(before: str, after: str) -> FieldChange:
+        return FieldChange(path="training.uri", before=before, after=after)
+
+    stored = [f"gs://bucket/tuneops/{digit * 64}.jsonl" for digit in "ab"]
+    bytes_ = FieldChange(path="training.crc32c", before="AAAAAA==", after="AAAAAQ==")
+    assert list(field_rows((bytes_, uri(*stored)))) == [("training.crc32c", "AAAAAA== -> AAAAAQ==")]
+    assert [path for path, _ in field_rows((uri("gs://mine/a.jsonl", stored[0]),))] == [
+        "training.uri"
+    ]
+    (row,) = new_data((bytes_,), a_job())
+    assert row == ("training", dataset_text(a_job().training))
+    assert not list(new_data((uri(*stored),), a_job()))

@@ -137,11 +137,13 @@ def _parts(chosen: Options, fleet: Path | None) -> list[Part]:
         for environment in chosen.environments or (None,):
             names = (environment,) if environment else ()
             where = root.relative_to(fleet).as_posix() if fleet and root else None
+            name = " · ".join(word for word in (where, environment) if word)
+            several = fleet is not None or len(chosen.environments) > 1
             parts.append(
                 Part(
-                    name=" · ".join(word for word in (where, environment) if word),
+                    name=name,
                     chosen=replace(chosen, directory=root, environments=names),
-                    watcher=Watcher(chosen.console),
+                    watcher=Watcher(chosen.console, name=name if several else ""),
                 )
             )
     return parts

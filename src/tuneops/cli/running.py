@@ -21,7 +21,7 @@ from tuneops.render.findings import findings_json
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns, counted, fenced
 from tuneops.render.plan import short_model
-from tuneops.render.status import failed, jobs_json
+from tuneops.render.status import ending, failed, jobs_json
 
 MANNERS = {
     "submitted": "create",
@@ -41,6 +41,8 @@ class Watcher:
 
     console: Console
     clock: Callable[[], datetime] | None = None
+    name: str = ""
+    """Of the part that is looked after, where there are several."""
     events: list[tuple[str, Event]] = field(default_factory=list)
     latest: dict[str, Event] = field(default_factory=dict)
 
@@ -52,7 +54,8 @@ class Watcher:
         moment = self.clock() if self.clock else None
         self.events.append((moment.isoformat(timespec="seconds") if moment else "", event))
         shown = moment.strftime("%H:%M:%S") if moment else "        "
-        text = f"{event.address:<24}  {event.event:<12}  {event.detail}"
+        place = " · ".join(word for word in (self.name, event.address) if word)
+        text = f"{place:<24}  {event.event:<12}  {event.detail}"
         text = text if event.address else event.event
         self.console.say([Line(inert(f"{shown}  {text}"), MANNERS.get(event.event, ""))])
 
@@ -135,26 +138,31 @@ def summary_json(session: Session, report: Report) -> dict[str, Any]:
     tried = {change.key for change, _ in last.outcomes} | {
         key for (_, key), outcome in latest.items() if isinstance(outcome, Refusal)
     }
+    bought = not last.only_free
     return {
         "submitted": report.made,
         **_deeds(report),
+        "retired": len(report.retired),
         "done": sum(1 for job in jobs if job["health"] == "Healthy"),
         "running": sum(1 for job in jobs if job["health"] == "Progressing"),
+        "ending": len(ending(last.plan)),
         "holds": len(last.plan.holds) - len(last.undone),
         "notAtTip": len(last.undone),
         "waiting": sum(
             1
             for change in last.plan.buys
-            if _parent(change, last) and change.address not in last.verdict.barred
+            if bought and _parent(change, last) and change.address not in last.verdict.barred
         ),
         "queued": sum(
             1
             for change in last.plan.buys
-            if not _parent(change, last)
+            if bought
+            and not _parent(change, last)
             and change.key not in tried
             and change.address not in last.verdict.barred
         ),
-        "notNow": len(last.verdict.barred),
+        "notNow": len(last.verdict.barred) if bought else 0,
+        "leftOut": 0 if bought else len(last.plan.buys),
         "refused": sum(1 for outcome in stuck if isinstance(outcome, Refusal)),
         "heldBack": sum(1 for outcome in stuck if isinstance(outcome, Held | Contended)),
         "unanswered": sum(1 for _, _, creation in last.lock.creations() if creation.unanswered),
@@ -224,13 +232,16 @@ COUNTS = {
     "stopped": "told to stop",
     "pointed": "pointed",
     "deleted": "deleted for good",
+    "retired": "retired",
     "done": "done",
     "running": "running",
+    "ending": "running to the end, by policy",
     "waiting": "waiting for a parent",
     "queued": "waiting for a free slot or for an old job to end",
     "refused": "refused by the service",
     "heldBack": "not sent",
     "notNow": "not to be bought now",
+    "leftOut": "not bought, as `--only-free` says",
     "unanswered": "without an answer yet",
     "holds": "on hold (`tuneops plan` says why)",
     "notAtTip": "left to a run at the tip of the default branch",
@@ -259,7 +270,7 @@ def end_lines(session: Session, report: Report) -> list[Line]:
         lines.append(
             Line("The time is up; what runs goes on. `tuneops reconcile --once` follows it.")
         )
-    elif not last.plan.settled and numbers["running"]:
+    elif not last.plan.settled and (numbers["running"] or numbers["ending"]):
         lines.append(Line("`tuneops apply --wait` or `tuneops reconcile --once` continues."))
     if numbers["lockWritten"] and session.graph.target.lock == "file":
         lines.append(Line(f"Lock written: commit {session.locks.shown}."))

@@ -54,6 +54,8 @@ def read_shard(text: str | None, environ: Mapping[str, str]) -> Shard | None:
     if not index.isdigit():
         names = " and ".join(f"`{name}`" for name in INDEXES)
         raise click.UsageError(f"`{text}` names no index, and {names} are not set; write 0{text}")
+    if int(form[2]) == 0:
+        raise click.UsageError(f"`{text}` is no shard: there is at least one; write 0/1")
     if int(index) >= int(form[2]):
         last = int(form[2]) - 1
         raise click.UsageError(f"there is no shard {index} of {form[2]}: they are 0 to {last}")

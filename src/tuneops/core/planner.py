@@ -175,7 +175,7 @@ def _ended(
     if creation.state is JobState.SUCCEEDED:
         return _line(job, Action.WAIT, Reason.NO_MODEL_YET, key, creation)
     if creation.model is not None:
-        return _line(job, Action.HOLD, Reason.PARTIAL_RESULT, key, creation)
+        return _failed(job, Reason.PARTIAL_RESULT, key, creation)
     if creation.state is JobState.CANCELLED:
         if creation.cancel_asked:
             return begin(view, job, again, Reason.WANTED_AGAIN, None, decided)
@@ -184,7 +184,16 @@ def _ended(
         return _line(job, Action.HOLD, Reason.CANCELLED_ELSEWHERE, key, creation)
     if _curable(creation) and _tries_left(view, job, creation.attempt):
         return begin(view, job, again, Reason.RETRY, None, decided)
-    return _line(job, Action.HOLD, Reason.FAILED, key, creation)
+    return _failed(job, Reason.FAILED, key, creation)
+
+
+def _failed(job: DesiredJob, reason: Reason, key: str, creation: Creation) -> Change:
+    """A hold in the service's own words."""
+    held, error = _line(job, Action.HOLD, reason, key, creation), creation.error
+    if error is None:
+        return held
+    tries = f"attempt {creation.attempt}, " if creation.attempt > 1 else ""
+    return replace(held, detail=(f"{tries}code {error.code}: {error.message}",))
 
 
 def _curable(creation: Creation) -> bool:

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 Bar = tuple[tuple[str, ...], str, Diagnostic]
 """The addresses that may not be bought, why in few words, and the finding."""
 
+_Breach = tuple[str, SourceRef | None, str, str]
+"""What of a job the policy does not allow, the rule's place, the message, the help."""
+
+NAMED = 5
+"""How many jobs a finding names."""
+
 WARNED = timedelta(days=90)
 """How long before a retirement a plan speaks of it."""
 
@@ -26,25 +32,32 @@ hours, and a tuned model goes on the day of its base model."""
 
 
 def forbidden(plan: Plan, view: View, estimator: Estimator) -> Iterator[Bar]:
-    """What the policy says to each paid line."""
+    """What the policy says to the paid lines: a finding for each breach, whoever commits it."""
     rules, location = view.graph.target.rules, view.graph.target.location
+    found: dict[_Breach, list[DesiredJob]] = {}
     for change in plan.buys:
         job = view.graph.find_text(change.address)
         assert job is not None, "what is bought is desired"
-        for words, where, message, help in _breaches(rules, location, job, estimator):
-            finding = Diagnostic(
-                code="policy",
-                message=f"`{change.address}` {message}",
-                where=where,
-                notes=(f"`{change.address}` is at {_place(job.where)}",),
-                help=help,
-            )
-            yield (change.address,), words, finding
+        for breach in _breaches(rules, location, job, estimator):
+            found.setdefault(breach, []).append(job)
+    for (words, where, message, help), jobs in found.items():
+        others = f", like {len(jobs) - 1} more," if len(jobs) > 1 else ""
+        places = [f"`{job.address}` is at {_place(job.where)}" for job in jobs[:NAMED]]
+        if len(jobs) > NAMED:
+            places.append(f"and {len(jobs) - NAMED} more")
+        finding = Diagnostic(
+            code="policy",
+            message=f"`{jobs[0].address}`{others} {message}",
+            where=where,
+            notes=tuple(places),
+            help=help,
+        )
+        yield tuple(str(job.address) for job in jobs), words, finding
 
 
 def _breaches(
     rules: Rules, location: str, job: DesiredJob, estimator: Estimator
-) -> Iterator[tuple[str, SourceRef | None, str, str]]:
+) -> Iterator[_Breach]:
     for allowed in rules.locations:
         if location not in allowed.words:
             message = f"would be tuned in `{location}`, which the policy does not allow"

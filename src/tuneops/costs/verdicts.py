@@ -59,7 +59,9 @@ def _judge(plan: Plan, view: View, estimator: Estimator, bought: Container[str])
         *forbidden(plan, view, estimator),
         *retiring(plan, view, estimator),
     ):
-        barred.update(dict.fromkeys(addresses, words))
+        for address in addresses:
+            known = barred.get(address, "")
+            barred[address] = f"{known}, {words}" if known else words
         findings.append(finding)
     left = [change for change in plan.buys if change.address not in barred]
     for addresses, words, finding in over_budget(left, view, estimator, bought):

@@ -110,6 +110,8 @@ class Tick:
     wrote: bool
     verdict: Verdict = field(default_factory=Verdict)
     """What the rules of the workspace said to the plan."""
+    only_free: bool = False
+    """Whether nothing was to be bought."""
     undone: tuple[Change, ...] = ()
     """What was ready and not done, since nobody approved it and this is not the agreed commit."""
 
@@ -142,11 +144,14 @@ class Report:
     timed_out: bool = False
     ended: set[str] = field(default_factory=set)
     """The creation keys of jobs that came to their end meanwhile."""
+    retired: set[str] = field(default_factory=set)
+    """The addresses, and aliases, that no spec had any more."""
 
     def add(self, tick: Tick) -> None:
         """Take in one more round."""
         self.latest = tick
         self.ended |= set(ended(tick.view))
+        self.retired |= {change.place for change in tick.plan.changes if _retires(change)}
         self.digest = self.digest or tick.plan.digest
         self.rounds += 1
         self.outcomes += tick.outcomes
@@ -248,8 +253,13 @@ def tick(
         outcomes=tuple(outcomes),
         wrote=wrote,
         verdict=verdict,
+        only_free=terms.only_free,
         undone=undone,
     )
+
+
+def _retires(change: Change) -> bool:
+    return change.action is Action.RETIRE and not change.deletes
 
 
 def _for_the_tip(steps: Iterable[Step]) -> Iterator[Change]:

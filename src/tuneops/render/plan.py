@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from tuneops.core.desired import DesiredGraph, DesiredJob, Pinned
+from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.diff import fields
 from tuneops.core.plan import Action, Change, Plan, Reason
 from tuneops.costs.amounts import spell
@@ -20,7 +21,7 @@ from tuneops.render.costs import (
     total,
 )
 from tuneops.render.drift import drift_json, drift_lines, unpinned_json, unpinned_lines
-from tuneops.render.fields import field_rows
+from tuneops.render.fields import dataset_text, field_rows, new_data
 from tuneops.render.findings import finding_text, findings_json
 from tuneops.render.inert import inert
 from tuneops.render.lines import PAGE, Line, columns, counted, fenced
@@ -205,7 +206,7 @@ def _body(change: Change, plan: Plan, graph: DesiredGraph, bill: Bill | None) ->
     job = graph.find_text(change.address)
     rows = field_rows(change.fields)
     if change.action.buys and job is not None:
-        rows = rows if change.fields else _recipe_rows(job)
+        rows = chain(new_data(change.fields, job), rows) if change.fields else _recipe_rows(job)
     if change.action.buys or change.action is Action.KEEP:
         yield from (Line(f"    {inert(row)}") for row in columns(list(rows)))
     yield from unpinned_lines(change, plan)
@@ -231,9 +232,9 @@ def _recipe_rows(job: DesiredJob) -> Iterator[tuple[str, str]]:
         model, checkpoint = values["preTunedModel"], values["preTunedModel.checkpointId"]
         yield "preTunedModel", f"{model}, checkpoint {checkpoint}"
     yield "method", str(values["method"])
-    yield "training", _dataset(job.training)
+    yield "training", dataset_text(job.training)
     if job.validation is not None:
-        yield "validation", _dataset(job.validation)
+        yield "validation", dataset_text(job.validation)
     for path, value in values.items():
         if path.startswith("hyperParameters."):
             yield path, str(value)
@@ -249,13 +250,6 @@ def _recipe_rows(job: DesiredJob) -> Iterator[tuple[str, str]]:
 def _evaluation(config: Mapping[str, Any]) -> str:
     count = counted(len(config["metrics"]), "metric")
     return f"{count}, to {config['outputConfig']['gcsDestination']['outputUriPrefix']}"
-
-
-def _dataset(pinned: Pinned) -> str:
-    name = pinned.file or pinned.dataset.uri
-    examples = pinned.evidence.examples
-    count = f", {counted(examples, 'example')}" if examples is not None else ""
-    return f"{name}{count}, crc32c {pinned.dataset.crc32c}"
 
 
 def _foot(plan: Plan, graph: DesiredGraph, header: Header, bill: Bill | None) -> Iterator[Line]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.observed import JobState
-from tuneops.core.plan import Action, Plan, Reason
+from tuneops.core.plan import Action, Change, Plan, Reason
 from tuneops.core.view import View
 from tuneops.costs.amounts import spell
 from tuneops.costs.charges import Charge
@@ -175,6 +175,9 @@ def status_text(
         yield Line(inert(row), manners.get(job["health"], "wait"))
     for address, wait in plan.waits.items():
         yield Line(inert(f"{address}  {wait_words(wait)}"), "wait")
+    for change in ending(plan):
+        words = f"{short_job(change.job)} {REASONS[change.reason]}"
+        yield Line(inert(f"{change.address}  {words}"), "wait")
     for pointer in pointers_json(plan, view):
         where = f"{short_model(pointer['model']) or '-'} checkpoint {pointer['checkpoint'] or '-'}"
         words = f"{pointer['sync']}, {REASONS[Reason(pointer['reason'])]}"
@@ -183,6 +186,11 @@ def status_text(
     yield from drift_lines(plan)
     yield Line()
     yield Line(f"{_tally(plan, jobs)}. Drift: {_kinds(plan) or 'none'}.")
+
+
+def ending(plan: Plan) -> list[Change]:
+    """The jobs that no spec wants as they are, and that run to their end by policy."""
+    return [change for change in plan.changes if change.reason is Reason.FINISHING]
 
 
 def _tally(plan: Plan, jobs: Sequence[dict[str, Any]]) -> str:
@@ -199,7 +207,8 @@ def _tally(plan: Plan, jobs: Sequence[dict[str, Any]]) -> str:
     }
     done = f"{health['Healthy']} of {counted(len(jobs), 'job')} done"
     rest = [f"{number} {words}" for words, number in more.items() if number]
-    return ", ".join([done, f"{health['Progressing']} running", *rest])
+    running = health["Progressing"] + len(ending(plan))
+    return ", ".join([done, f"{running} running", *rest])
 
 
 def _kinds(plan: Plan) -> str:

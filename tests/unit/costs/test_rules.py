@@ -301,6 +301,18 @@ def test_policy_bars_what_breaks_it_with_the_place_of_the_rule(rules: Rules, wor
     assert verdict.findings[0].where == HERE
 
 
+def test_a_breach_is_said_once_however_many_jobs_commit_it() -> None:
+    epochs = Ceiling(name="maxEpochs", most=Decimal(2), where=HERE)
+    rules = Rules(encryption=(HERE,), epochs=(epochs,))
+    names = "abcdefg"
+    verdict = judged(seen(a_graph(*a_chain(*names), target=a_target(rules=rules))))
+    assert verdict.barred == {f"support-bot/{name}": "epochs, encryption" for name in names}
+    assert len(verdict.findings) == 2
+    for finding in verdict.findings:
+        assert finding.message.startswith("`support-bot/a`, like 6 more, ")
+        assert (len(finding.notes), finding.notes[-1]) == (6, "and 2 more")
+
+
 def test_policy_lets_pass_what_keeps_to_it() -> None:
     rules = Rules(
         locations=(Allowed(words=("us-central1",), where=HERE),),
