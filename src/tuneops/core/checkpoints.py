@@ -58,6 +58,7 @@ def choose(graph: DesiredGraph, lock: Lock, observed: Observed) -> Lock:
     Of any other result it is the last one. Where no spec has the job, what is served stays.
     """
     rules = {str(promotion.stage): promotion.checkpoint for promotion in graph.promotions}
+    news: list[tuple[str, str, Creation]] = []
     for book in (lock.jobs, lock.retired):
         for address, locked in book.items():
             there = graph.find_text(address) is not None
@@ -69,5 +70,5 @@ def choose(graph: DesiredGraph, lock: Lock, observed: Observed) -> Lock:
                 if served and address in rules:
                     wanted = resolve_checkpoint(rules[address], creation, observed) or wanted
                 if wanted is not None and wanted != creation.chosen:
-                    lock = lock.put(address, key, replace(creation, chosen=wanted))
-    return lock
+                    news.append((address, key, replace(creation, chosen=wanted)))
+    return lock.record(news) if news else lock

@@ -121,7 +121,8 @@ def note_metrics(graph: DesiredGraph, lock: Lock, observed: Observed) -> Lock:
     """
     asked = wanted(graph, lock)
     desired = {job.lineage: job for job in graph.jobs}
-    for address, key, creation in tuple(lock.creations()):
+    news: list[tuple[str, str, Creation]] = []
+    for address, key, creation in lock.creations():
         job = observed.jobs.get(creation.job or "")
         recorded = creation.measured or {}
         names = sorted(asked.get(creation.lineage, ()))
@@ -134,8 +135,8 @@ def note_metrics(graph: DesiredGraph, lock: Lock, observed: Observed) -> Lock:
                 on = _measured_on(metric, job, desired.get(creation.lineage))
                 known[metric] = Measured(on=on, values=values)
         if known != recorded:
-            lock = lock.put(address, key, replace(creation, measured=known or None))
-    return lock
+            news.append((address, key, replace(creation, measured=known or None)))
+    return lock.record(news) if news else lock
 
 
 def _values(

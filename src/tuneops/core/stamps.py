@@ -30,6 +30,7 @@ from tuneops.core.recall import UnreadableError, recall
 from tuneops.core.recipe import HyperParameters, Recipe, Upstream
 
 Jobs = Mapping[str, ObservedJob]
+_Kin = tuple[object, object, object]
 
 _NOBODY = Observed(at=datetime.min.replace(tzinfo=UTC), jobs={})
 """No rule that is asked for here needs more of the world than its parent's own entry."""
@@ -158,7 +159,7 @@ class _Desk:
             return None
         if said in self.recorded and _meant(job, self.recorded[said]):
             return self.recorded[said]
-        made = [one for one in self.made.get(_bytes(recipe), ()) if one.creation.lineage != said]
+        made = [one for one in self.made.get(_kin(recipe), ()) if one.creation.lineage != said]
         made = [one for one in made if _meant(job, one.creation)]
         found = [one for one in made if self.matches(recipe, said, one)]
         latest = max(found, key=lambda one: one.age, default=None)
@@ -184,17 +185,17 @@ class _Desk:
         return tuple(job for job in jobs if len(jobs) == 1 or self.recipe(job)) or jobs
 
     @cached_property
-    def made(self) -> dict[tuple[int, str], list[_Made]]:
-        """All that was made, by the bytes that it was trained on: in the lock, or only seen."""
-        found: dict[tuple[int, str], list[_Made]] = {}
+    def made(self) -> dict[_Kin, list[_Made]]:
+        """All that was made, by what no re-stamp changes: in the lock, or only seen."""
+        found: dict[_Kin, list[_Made]] = {}
         known = {creation.job for _, _, creation in self.lock.creations()}
         for _, _, creation in self.lock.creations():
             made = _Made(creation, self.seen.get(creation.job or ""))
-            found.setdefault(_bytes(creation.recipe), []).append(made)
+            found.setdefault(_kin(creation.recipe), []).append(made)
         for job in (job for jobs in self.owned.values() for job in jobs):
             entry = None if job.name in known else self.recall(job)
             if entry is not None:
-                found.setdefault(_bytes(entry.recipe), []).append(_Made(entry, job))
+                found.setdefault(_kin(entry.recipe), []).append(_Made(entry, job))
         return found
 
     @cached_property
@@ -218,14 +219,12 @@ class _Desk:
         return updated(marked(found[0], job, found[1]), job) if found else None
 
     def matches(self, recipe: Recipe, said: str, made: _Made) -> bool:
-        """Say whether a creation is what a recipe asks for, field by field.
+        """Say whether a creation of a recipe's kin is what it asks for, field by field.
 
         What was hashed by another version counts in every state: it is the same training. What a
         job only shows that it used counts once it has succeeded.
         """
         mine = made.creation.recipe
-        if not _alike(recipe, mine):
-            return False
         same = recipe.hyper_parameters == mine.hyper_parameters and recipe.source == _at(
             recipe, mine
         )
@@ -274,8 +273,14 @@ def _meant(job: DesiredJob, creation: Creation) -> bool:
     return _number(job.adopt.target) in (_number(creation.job), _number(creation.model))
 
 
-def _bytes(recipe: Recipe) -> tuple[int, str]:
-    return recipe.training.size, recipe.training.crc32c
+def _kin(recipe: Recipe) -> _Kin:
+    """All of a recipe but hyperparameters, a checkpoint's rule and names that mean nothing."""
+    source, data = recipe.source, recipe.training
+    return (
+        (data.size, data.crc32c, recipe.method, recipe.project, recipe.location),
+        (recipe.encryption_key, recipe.nonce),
+        source.lineage if isinstance(source, Upstream) else source,
+    )
 
 
 def _number(model: str | None) -> str:
@@ -287,22 +292,6 @@ def _at(recipe: Recipe, mine: Recipe) -> object:
     if isinstance(recipe.source, Upstream) and isinstance(mine.source, Upstream):
         return replace(mine.source, from_=recipe.source.from_)
     return mine.source
-
-
-def _alike(recipe: Recipe, mine: Recipe) -> bool:
-    """Say whether two recipes differ in nothing but hyperparameters and a checkpoint's rule."""
-    one = replace(
-        recipe,
-        training=mine.training,
-        hyper_parameters=mine.hyper_parameters,
-        source=mine.source,
-    )
-    if one != mine or not recipe.training.same_bytes(mine.training):
-        return False
-    source, other = recipe.source, mine.source
-    if isinstance(source, Upstream) and isinstance(other, Upstream):
-        return source.lineage == other.lineage
-    return source == other
 
 
 def _used(said: HyperParameters, mine: HyperParameters, job: ObservedJob | None) -> bool:
