@@ -1,10 +1,13 @@
 """A lock that is lost takes no decision of the specs with it."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from tests.cli.conftest import tuneops
-from tests.e2e.conftest import write_chain
+from tests.e2e.conftest import CHAIN, write_chain
+from tests.support.story import HOURS, Story
 
 LOCK = "specs/tuneops.local.lock.json"
 
@@ -42,3 +45,55 @@ def test_a_job_that_an_edit_replaces_is_stopped_once_the_lock_is_rebuilt(tmp_pat
     assert tuneops(folder, "lock", "rebuild").code == 0
     said = " ".join(tuneops(folder, "plan").out.split())
     assert "- bot/first cancel superseded by the specs" in said
+
+
+def comes_back(story: Story) -> dict[str, Any]:
+    """The retired book of a lock that is written again as it was."""
+    before = story.lock.read_bytes()
+    story.lock.unlink()
+    done = story.desk.run(story.project, "lock", "rebuild")
+    assert done.code == 0, done
+    assert story.lock.read_bytes() == before, done
+    found: dict[str, Any] = json.loads(before)["retired"]
+    return found
+
+
+def test_a_result_that_nobody_wants_by_the_time_it_is_there_is_not_served_by_a_rebuild(
+    tmp_path: Path,
+) -> None:
+    """Its stage is removed while it trains; the lock has it, and no current result."""
+    story = Story(tmp_path)
+    spec = story.project / "specs/bot.yaml"
+    one, two = spec.read_text(), CHAIN
+    spec.write_text(two)
+    for _ in range(2):
+        assert story.apply().code == 0
+        story.later(timedelta(hours=1))
+    spec.write_text(one)
+    assert story.apply().code == 0
+    story.later(HOURS)
+    assert story.apply().code == 0
+    retired = comes_back(story)
+    assert [one["state"] for one in retired["bot/two"]["creations"].values()] == ["SUCCEEDED"]
+    assert "current" not in retired["bot/two"]
+    spec.write_text(two)
+    assert story.apply().code == 0
+    assert story.posts == 2, "it is served once it is wanted again, and not bought"
+    assert comes_back(story) == {}
+
+
+def test_a_job_that_is_renamed_while_it_trains_takes_no_result_with_it(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    spec = story.project / "specs/bot.yaml"
+    again = spec.read_text().replace("    - name: one\n", "    - name: one\n      nonce: n2\n")
+    assert story.apply().code == 0
+    story.later(HOURS)
+    assert story.apply().code == 0
+    spec.write_text(again)
+    assert story.apply().code == 0 and story.posts == 2
+    spec.write_text(again.replace("name: bot", "name: robot"))
+    assert story.apply().code == 0
+    story.later(HOURS)
+    assert story.apply().code == 0
+    left = comes_back(story)["bot/one"]
+    assert [*left["creations"]] == [left["current"]]

@@ -35,6 +35,11 @@ class Keepsake:
     """As the machine line keeps one, if its spec said another later."""
     since: datetime | None = None
     """When it became the result to serve, although a newer one was there."""
+    taken: bool | None = None
+    """Whether it was the result to serve of its first address when it went to another one."""
+    unserved: bool | None = None
+    """Whether it is a result, and its address nevertheless has none to serve: nobody wanted it by
+    the time that it was there."""
     chosen: str | None = None
     released: tuple[str, ...] | None = None
     """Aliases that are on it and that a promotion has let go."""

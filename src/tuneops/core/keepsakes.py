@@ -24,12 +24,18 @@ class Kept:
     job: ObservedJob
     keepsake: Keepsake
     pointed: frozenset[str]
+    stays: bool
+    """Whether it is at an address that it has had for a while, other than its first."""
 
     def over(self, said: Keepsake) -> Keepsake:
         """The keepsake in the place of an earlier one, of which only what passed is left."""
         released = {*(said.released or ()), *(self.keepsake.released or ())} - self.pointed
-        since = self.keepsake.since or said.since
-        return replace(self.keepsake, since=since, released=tuple(sorted(released)) or None)
+        return replace(
+            self.keepsake,
+            since=self.keepsake.since or said.since,
+            taken=said.taken if self.stays else self.keepsake.taken,
+            released=tuple(sorted(released)) or None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class _Place:
     address: str
     retired: bool
     current: bool
+    unserved: bool
     pointed: frozenset[str]
     creation: Creation
 
@@ -54,18 +61,22 @@ def keepsakes(before: Lock, after: Lock, observed: Observed) -> Mapping[str, Kep
         job = observed.jobs.get(place.creation.job or "")
         if job is None or job.ownership is None or key not in old:
             continue
-        late = owed(old[key].creation, place.creation)
-        if key in moved or late is not None or _facts(old[key]) != _facts(place):
+        was, first = old[key], job.ownership.address
+        late = owed(was.creation, place.creation)
+        if key in moved or late is not None or _facts(was) != _facts(place):
             serves = key in moved or (late is not None and place.current)
-            released = {*(late or ()), *(old[key].pointed - place.pointed)} - place.pointed
+            leaves = was.address == first != place.address
+            released = {*(late or ()), *(was.pointed - place.pointed)} - place.pointed
             keepsake = replace(
                 _kept(place, job),
                 since=observed.at if serves else None,
+                taken=(was.current if leaves else late is not None and place.current) or None,
                 released=tuple(sorted(released)) or None,
             )
-            plain = keepsake == _kept(old[key], job) == NOTHING
-            if not plain or late is not None or place.pointed - old[key].pointed:
-                found[key] = Kept(job, keepsake, place.pointed)
+            plain = keepsake == _kept(was, job) == NOTHING
+            if not plain or late is not None or place.pointed - was.pointed:
+                stays = late is None and was.address != first != place.address
+                found[key] = Kept(job, keepsake, place.pointed, stays)
     return found
 
 
@@ -108,7 +119,9 @@ def _places(lock: Lock) -> Iterator[tuple[str, _Place]]:
         for address, locked in book.items():
             for key, creation in locked.creations.items():
                 on = frozenset(pointed.get(key, ()))
-                yield key, _Place(address, retired, key == locked.current, on, creation)
+                current, idle = key == locked.current, locked.current is None
+                unserved = idle and creation.succeeded
+                yield key, _Place(address, retired, current, unserved, on, creation)
 
 
 def _facts(place: _Place) -> tuple[object, ...]:
@@ -116,7 +129,8 @@ def _facts(place: _Place) -> tuple[object, ...]:
     creation = place.creation
     said = creation.policy, creation.chosen, creation.delete_asked
     seen = creation.wrong_bytes, creation.rewritten, creation.stamps
-    return place.address, place.retired, place.current, place.pointed, *said, *seen
+    served = place.current, place.unserved, place.pointed
+    return place.address, place.retired, *served, *said, *seen
 
 
 def _moved(before: Lock, after: Lock) -> Iterator[str]:
@@ -139,6 +153,7 @@ def _kept(place: _Place, job: ObservedJob) -> Keepsake:
     return Keepsake(
         address=place.address if place.address != mark.address else None,
         policy=words if outlives and (note is None or note.policy != words) else None,
+        unserved=place.unserved or None,
         chosen=creation.chosen if served else None,
         delete_asked=creation.delete_asked,
         wrong_bytes=creation.wrong_bytes,

@@ -83,7 +83,8 @@ class _Desk:
         self.wanted = {job.lineage: job for job in graph.jobs}
         self.doubts: list[Doubt] = []
         self.left: dict[str, dict[str, Creation]] = {}
-        """The entries that are not where their jobs were made, by the address of those."""
+        """The results that were served at the first address of their jobs, and then went to another
+        one; by that first address."""
 
     def rebuild(self, settle: timedelta) -> Rebuilt:
         owned = self.observed.owned(*self.graph.target.owners)
@@ -132,7 +133,7 @@ class _Desk:
         kept = (claim.kept if claim else None) or NOTHING
         entry = recalled(entry, kept)
         self.look_at_data(ownership.address, entry, kept)
-        if kept.address is not None:
+        if kept.address is not None and kept.taken:
             self.left.setdefault(ownership.address, {})[key] = entry
         self.lock = self.lock.put(kept.address or ownership.address, key, entry)
 
@@ -187,7 +188,7 @@ class _Desk:
             if before.at(address).creations:
                 continue
             here = {**self.left.get(address, {}), **jobs[address].creations}
-            done = {key: item for key, item in here.items() if item.succeeded}
+            done = {key: item for key, item in here.items() if self.counts(key, item)}
             current = max(done, key=lambda key: self.served(key, done[key]), default=None)
             if current is None or current not in jobs[address].creations:
                 continue
@@ -197,6 +198,12 @@ class _Desk:
                 guesses[address] = current
         self.lock = replace(self.lock, jobs=jobs)
         return guesses
+
+    def counts(self, key: str, creation: Creation) -> bool:
+        """Say whether a creation may be the result of its address."""
+        claim = self.claim(key, creation.job)
+        idle = claim is not None and claim.kept is not None and claim.kept.unserved
+        return creation.succeeded and not idle
 
     def served(self, key: str, creation: Creation) -> tuple[float, str]:
         """Since when a result is the current one, if it is."""
