@@ -239,5 +239,6 @@ def no_project(start: Path) -> Diagnostic:
     return Diagnostic(
         code="no-project",
         message=f"no `specs/workspace.yaml` in `{start}` or above it",
-        help="change to your project, or name it with `--directory DIR`",
+        help="change to your project, or name it with `--directory DIR`; `tuneops demo` makes one "
+        "to look at",
     )

@@ -72,6 +72,7 @@ def _tour(stage: "_Stage") -> None:
         "All of it is in that folder. Try:",
         f"  cd {stage.folder}",
         f"  {_name()} plan --show-unchanged",
+        f"  {_name()} why support-bot/tone",
         f"  edit {EDITED}, then: {_name()} plan",
     )
 

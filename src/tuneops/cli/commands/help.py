@@ -15,6 +15,7 @@ VARIABLES = {
     "TUNEOPS_VAR_NAME": "the variable `name` of the specs, as ${var.name}",
     "NO_COLOR": "no colours, unless --color says otherwise",
     "FORCE_COLOR": "colours off a terminal, too",
+    "COLUMNS": "how wide the terminal is, whatever it says itself",
     "CI": "`true`: nothing is asked, no colours",
     "JOB_COMPLETION_INDEX": "the index of a shard `/N`, set by Kubernetes",
     "CLOUD_RUN_TASK_INDEX": "the index of a shard, set by Cloud Run, with CLOUD_RUN_TASK_COUNT",
