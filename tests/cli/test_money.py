@@ -124,6 +124,30 @@ def test_a_policy_is_checked_at_plan_time(chain: Path) -> None:
     assert [action["notNow"] for action in plan.document["actions"]] == ["location, encryption"] * 2
 
 
+def test_a_plan_says_that_another_environment_has_the_same_training(chain: Path) -> None:
+    twin = "provider: emulator, project: demo-project, location: us-central1"
+    declare(chain, f"    twin: {{{twin}}}\n")
+    assert tuneops(chain, "apply", "--wait").code == 0
+    plan = tuneops(chain, "plan", "-e", "twin")
+    assert plan.out.count("    `acme--local` has the same training: tuningJobs/9") == 2, plan.out
+    assert "2 to" not in plan.out and "1 to create, 1 to continue" in plan.out
+    model = tuneops(chain, "output", "bot/one.model").out.strip()
+    spec = chain / "specs/bot.yaml"
+    text = spec.read_text()
+    spec.write_text(text.replace("- name: one", f"- name: one\n      adopt: {model}"))
+    held = tuneops(chain, "plan", "-e", "twin").out
+    assert "it is a job of `acme--local`, for `bot/one`" in held
+    other = text.replace("name: bot", "name: other").replace("epochCount: 1", "epochCount: 2")
+    spec.write_text(other.replace("- name: one", f"- name: one\n      adopt: {model}"))
+    moved = tuneops(chain, "plan").out
+    assert "it was made here, for `bot/one`; `movedFrom: bot/one` brings it here, free" in moved
+    short = model[model.index("models/") :]
+    spec.write_text(text.replace("- name: one", f"- name: one\n      adopt: {short}"))
+    said = tuneops(chain, "plan")
+    assert said.code == 65
+    assert f"help: in full: `projects/demo-project/locations/us-central1/{short}`" in said.err
+
+
 def test_a_job_of_another_location_takes_a_slot(chain: Path) -> None:
     place = "provider: emulator, project: demo-project"
     declare(chain, f"    far: {{{place}, location: europe-west4, limits: {{concurrentJobs: 1}}}}\n")

@@ -16,7 +16,7 @@ from tuneops.core.gates import judge
 from tuneops.core.ledger import settled
 from tuneops.core.lock import Creation
 from tuneops.core.match import adoptable
-from tuneops.core.observed import INFRASTRUCTURE_CODES, JobState
+from tuneops.core.observed import INFRASTRUCTURE_CODES, JobState, ObservedJob
 from tuneops.core.plan import Action, Change, Plan, Reason
 from tuneops.core.policy import lifted
 from tuneops.core.promotion import pointer_drift, promotions
@@ -34,6 +34,7 @@ def make_plan(view: View) -> Plan:
     lines = tuple(promotions(view, decided))
     held = {change.job for change in decided.values() if change.action is Action.HOLD}
     more = (change for change in excess(view) if change.job is None or change.job not in held)
+    alike = _alike(view)
     return Plan(
         owner=view.graph.target.owner,
         environment=view.graph.target.environment,
@@ -45,7 +46,12 @@ def make_plan(view: View) -> Plan:
             str(job.address): _tries_left(view, job, decided[str(job.address)].attempt)
             for job in view.graph.jobs
         },
-        changes=(*decided.values(), *more, *lines, *removals(view)),
+        changes=(
+            *(_beside(change, alike) for change in decided.values()),
+            *more,
+            *lines,
+            *removals(view),
+        ),
         drift=(
             *find_drift(view.graph, view.before, view.ledger, view.observed),
             *pointer_drift(view, lines),
@@ -53,6 +59,27 @@ def make_plan(view: View) -> Plan:
         pointers={f"{one.name}@{one.alias}": one.target for one in view.graph.promotions},
         ceiling=view.graph.target.rules.ceiling,
     )
+
+
+def _alike(view: View) -> dict[str, ObservedJob]:
+    """Useful or live jobs of other owners, by lineage: no reason to buy nothing, but to ask."""
+    owners = view.graph.target.owners
+    return {
+        job.ownership.lineage: job
+        for job in view.observed.jobs.values()
+        if job.ownership is not None and job.ownership.owner not in owners
+        if job.model is not None or not job.state.terminal
+    }
+
+
+def _beside(change: Change, alike: Mapping[str, ObservedJob]) -> Change:
+    """A purchase of what another owner has, with a word of that."""
+    there = alike.get(change.lineage or "") if change.action.buys else None
+    if there is None or there.ownership is None:
+        return change
+    name, state = there.name.rpartition("/tuningJobs/")[2], there.state.value.lower()
+    words = f"`{there.ownership.owner}` has the same training: tuningJobs/{name}, {state}"
+    return replace(change, detail=(*change.detail, words))
 
 
 def _decide(view: View, job: DesiredJob, decided: Mapping[str, Change]) -> Change:
@@ -229,8 +256,20 @@ def _not_adopted(view: View, job: DesiredJob, adopt: Adoption) -> Change:
     )
     if there is None:
         return change
-    differs = refusal(job, there) == "differs"
-    return replace(change, reason=Reason.DIFFERS if differs else Reason.NOT_ADOPTABLE)
+    if refusal(job, there) == "differs":
+        return replace(change, reason=Reason.DIFFERS)
+    return replace(change, reason=Reason.NOT_ADOPTABLE, detail=(_whose(view, there),))
+
+
+def _whose(view: View, job: ObservedJob) -> str:
+    """Why a job cannot be adopted, in words: whose it is, or how it ended."""
+    if job.ownership is None:
+        return f"it is {job.state.value.lower()}, and there is no model of it"
+    made = [address for address, _, one in view.ledger.creations() if one.job == job.name]
+    if not made:
+        return f"it is a job of `{job.ownership.owner}`, for `{job.ownership.address}`"
+    said = "" if view.graph.find_text(made[0]) else f"; `movedFrom: {made[0]}` brings it here, free"
+    return f"it was made here, for `{made[0]}`{said}"
 
 
 def _line(job: DesiredJob, action: Action, reason: Reason, key: str, creation: Creation) -> Change:

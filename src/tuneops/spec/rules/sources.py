@@ -16,6 +16,8 @@ MODEL_NAME = re.compile(
 _RECOMMENDED_BETA = (Decimal("0.01"), Decimal("0.5"))
 
 
+SHORT = re.compile(r"tuningJobs/\d+|models/\d+@\d+")
+
 ADOPTABLE = re.compile(
     r"projects/[^/\s]+/locations/[a-z0-9-]+/(tuningJobs/[0-9]+|models/[0-9A-Za-z_-]+@[0-9]+)"
 )
@@ -154,6 +156,14 @@ def beta_is_as_recommended(project: Project) -> Iterator[Diagnostic]:
             )
 
 
+def _in_full(project: Project, adopt: str) -> str:
+    """What to write instead of a name that is short, as plans and tables show names."""
+    place = project.place
+    if place is None or not SHORT.fullmatch(adopt):
+        return "`tuneops discover` lists the jobs that can be adopted"
+    return f"in full: `projects/{place.project}/locations/{place.location}/{adopt}`"
+
+
 def adopted_job_is_named(project: Project) -> Iterator[Diagnostic]:
     """What is adopted goes by its resource name: a job, or a version of a model."""
     for draft in project.drafts:
@@ -164,7 +174,7 @@ def adopted_job_is_named(project: Project) -> Iterator[Diagnostic]:
                 message="`adopt` must be `projects/…/locations/…/tuningJobs/…` or "
                 f'`…/models/…@2`, not "{adopt[:80]}"',
                 where=draft.at("adopt"),
-                help="`tuneops discover` lists the jobs that can be adopted",
+                help=_in_full(project, adopt),
             )
         elif draft.spec.as_is and adopt is None:
             yield Diagnostic(
