@@ -107,6 +107,12 @@ def _elsewhere(name: str) -> str | None:
             return "`movedFrom` belongs to `spec` or to a stage"
         case "evaluationConfig":
             return "it belongs to `supervisedTuningSpec`; preference tuning has no evaluation"
+        case "removed" | "limits" | "claims" | "datasetBucket":
+            return f"`{name}` belongs to an environment, below `environments:`"
+        case "epochCount" | "adapterSize" | "learningRateMultiplier":
+            return f"`{name}` belongs to the `hyperParameters` of a method"
+        case "trainingDatasetUri" | "validationDatasetUri" | "hyperParameters":
+            return f"`{name}` belongs to a method, such as `supervisedTuningSpec`"
         case _:
             return None
 

@@ -91,7 +91,7 @@ def write_blocks(
             for block in blocks:
                 file.write(block)
             file.flush()
-            os.fchmod(descriptor, 0o600 if private else 0o644)
+            os.fchmod(descriptor, 0o600 if private else _mode(path))
             os.fsync(descriptor)
         if replace:
             temporary.replace(path)
@@ -105,6 +105,14 @@ def write_blocks(
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _mode(path: Path) -> int:
+    """Who may read and write a file: as it was, where there was one."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0o644
 
 
 def append(path: Path, line: bytes) -> None:

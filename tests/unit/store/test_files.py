@@ -44,6 +44,18 @@ def test_what_is_written_reads_back_and_leaves_nothing_beside_it(tmp_path: Path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
+def test_who_may_read_and_write_a_file_is_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    files.write(path, b"one")
+    for mode in (0o444, 0o664, 0o600):
+        path.chmod(mode)
+        files.write(path, b"two")
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+    path.chmod(0o644)
+    files.write(path, b"three", private=True)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_a_file_that_grows_while_it_is_read_is_read_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
