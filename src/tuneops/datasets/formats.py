@@ -209,7 +209,7 @@ def _compared(example: Example, **answers: list[Placed]) -> Example:
     found = []
     for key, messages in answers.items():
         turns = chats.chat(messages, tools=None).get("contents", [])
-        if len(turns) != 1:
+        if len(turns) != 1 or len(messages) != 1:
             raise Unconvertible(f"`{key}` must be one turn of the model", (key,))
         found.append(turns)
     return _preferred(example, *found)

@@ -210,6 +210,8 @@ def test_calls_of_functions_are_kept() -> None:
          "a parameter of the type a list"),
         ({"input": {"messages": TALK[:1], "temperature": 1}, "preferred_output": TALK[1:],
           "non_preferred_output": [NO]}, "`temperature` has no place"),
+        ({"input": {"messages": TALK[:1]}, "preferred_output": [SYSTEM, TALK[1]],
+          "non_preferred_output": [NO]}, "must be one turn of the model"),
         ({"prompt": "Hm?", "chosen": TALK, "rejected": [TALK[0], NO]}, "another prompt"),
         ({"chosen": "Ho.", "rejected": "No."}, "there is no `prompt`"),
         ({"a": 1, "messages": TALK, "b": 2, "c": None, "d": []}, "`a`, `b` have no place"),
