@@ -342,6 +342,19 @@ def test_a_narrow_terminal_cuts_no_word(sample: Path) -> None:
     assert max(map(len, lines)) <= 48
     told = "".join(tuneops(sample, "plan").out.split())
     assert "".join(lines).replace(" ", "") == told, "and changes no letter"
+    (sample / "specs/ticket-router.yaml").write_text(f"kind: {'Nothing ' * 12}\n")
+    lines = on_a_terminal(sample, run, COLUMNS="48", NO_COLOR="1").out.splitlines()
+    above, caret = (lines[at] for at in (lines.index("  |") + 1, lines.index("  |") + 2))
+    assert caret.index("^") == above.index("Nothing"), "a caret stays below its place"
+
+
+def test_the_demo_folds_what_its_commands_say_in_one_colour() -> None:
+    demo = importlib.import_module("tuneops.cli.commands.demo")
+    assert demo._indented("\x1b[2mone  two three\x1b[0m", 16) == (
+        "\x1b[2m     one\x1b[0m\n\x1b[2m        two three\x1b[0m\n"
+    )
+    assert demo._indented("as it is", 0) == "     as it is\n"
+    assert demo._indented("", 80) == "\n"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ STYLES = {
     "dim": "dim",
 }
 
+
+_EXCERPT = re.compile(r" *\d* \|")
+"""A line of a file, or the caret below it, as findings show them."""
 
 ASCII = str.maketrans({"·": "-", "…": "...", "»": ">", "→": "->", "\N{EN DASH}": "-", "█": "#"})
 """Our own signs for a screen or a file whose encoding has none of them."""
@@ -69,7 +73,9 @@ class Console:
         lines: list[Line] = []
         for finding in findings:
             head, *rest = finding_text(finding).splitlines()
-            lines += [Line(head, finding.severity.value), *map(Line, rest), Line()]
+            lines.append(Line(head, finding.severity.value))
+            lines += [Line(text, "excerpt" if _EXCERPT.match(text) else "") for text in rest]
+            lines.append(Line())
         if files is not None:
             lines.append(Line(summary(findings, files=files)))
         elif lines:
@@ -77,13 +83,8 @@ class Console:
         self.complain(lines)
 
     def _print(self, stream: TextIO, lines: Iterable[Line]) -> None:
-        room = _room(stream)
-        if room:
-            lines = [
-                Line(text, line.manner)
-                for line in lines
-                for text in folded(line.text.rstrip(), room)
-            ]
+        if room := columns_of(stream):
+            lines = [part for line in lines for part in _fitted(line, room)]
         if not colored(stream, self.color):
             _write(stream, plain(lines))
             return
@@ -104,8 +105,15 @@ class Console:
         _write(stream, buffer.getvalue())
 
 
-def _room(stream: TextIO) -> int:
-    """How many columns the terminal has; 0 for what is none, or does not say: nothing is folded."""
+def _fitted(line: Line, room: int) -> list[Line]:
+    """The lines that a terminal shows for one; an excerpt stays above its caret."""
+    if line.manner == "excerpt":
+        return [line]
+    return [Line(text, line.manner) for text in folded(line.text.rstrip(), room)]
+
+
+def columns_of(stream: TextIO) -> int:
+    """How many columns the terminal has; 0 for what is none, or does not say."""
     if not stream.isatty():
         return 0
     said = os.environ.get("COLUMNS", "")

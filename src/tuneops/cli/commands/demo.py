@@ -4,6 +4,7 @@ A script over the public commands: what it shows is what anybody would see who t
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,11 +15,13 @@ from typing import Any
 
 import click
 
-from tuneops.cli.console import Console, colored
+from tuneops.cli.console import Console, colored, columns_of
 from tuneops.cli.main import options
 from tuneops.cli.options import Command, common
 from tuneops.errors import TuneopsError
-from tuneops.render.lines import Line
+from tuneops.render.lines import Line, folded
+
+_STYLED = re.compile(r"((?:\x1b\[[0-9;]*m)+)(.*?)((?:\x1b\[[0-9;]*m)+)")
 
 EDITED = "specs/support-bot.yaml"
 BEFORE = """\
@@ -111,9 +114,17 @@ class _Stage:
         )
         for line in done.stdout.splitlines():
             if self.whole or details or not line.startswith("    ") or done.returncode != 0:
-                self.console.answer_text(f"     {line}".rstrip() + "\n")
+                self.console.answer_text(_indented(line, columns_of(sys.stdout)))
         if done.returncode != 0:
             raise TuneopsError(f"`tuneops {' '.join(words)}` ended with {done.returncode}")
+
+
+def _indented(line: str, room: int) -> str:
+    """A line that is plain or of one colour, below a heading, broken where a terminal would be."""
+    styled = _STYLED.fullmatch(line)
+    before, text, after = styled.groups() if styled else ("", line, "")
+    pieces = folded(f"     {text}".rstrip(), room) if room else [f"     {text}".rstrip()]
+    return "".join(f"{before}{piece}{after}\n" for piece in pieces)
 
 
 def _samples() -> Path:
