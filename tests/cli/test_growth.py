@@ -102,3 +102,16 @@ def test_one_edited_stage_costs_little_more_than_none(tmp_path: Path) -> None:
     before = sum(counted(root, "plan", "--frozen").values())
     edit_one(root)
     assert sum(counted(root, "plan", "--frozen").values()) <= 2 * before
+
+
+def test_what_a_create_writes_does_not_depend_on_how_many_there_are(tmp_path: Path) -> None:
+    creates, writes = [], []
+    for stages in (4, 12, 36):
+        root = generate(tmp_path / str(stages), stages)
+        calls = counted(root, "apply", "--auto-approve")
+        creates.append(stages // 4)  # the first of each chain
+        writes.append([calls[f"files.py:{name}"] for name in ("append", "write", "sync_folder")])
+        assert calls["lockfile.py:dump"] == 3, "the whole lock is spelled at the end, not each time"
+    fewer, more = creates[1] - creates[0], creates[2] - creates[1]
+    for few, some, many in zip(*writes, strict=True):
+        assert (many - some) * fewer == (some - few) * more

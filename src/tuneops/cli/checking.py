@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from tuneops.cli.project import Project, is_inside
@@ -44,14 +45,18 @@ def check_data(
     what was read.
     """
     checks = _Checks(project, depth)
-    uses = []
+    models = project.resolution.models
+    limits_for = cache(lambda name: limits_of(models.find(name) if name else None))
+    uses: dict[tuple[object, ...], _Use] = {}  # each file once, however many stages name it
     for use in project.resolution.data:
         if addresses is None or use.address in addresses:
-            row = project.resolution.models.find(use.base_model) if use.base_model else None
-            uses.append((use.method, limits_of(row), use.training, use.validation))
+            limits = limits_for(use.base_model)
+            names = (ref.location if ref else None for ref in (use.training, use.validation))
+            same = (use.method, id(limits), *names)
+            uses.setdefault(same, (use.method, limits, use.training, use.validation))
     if store is not None:
-        checks.fetch(store, uses)
-    for method, limits, training, validation in uses:
+        checks.fetch(store, uses.values())
+    for method, limits, training, validation in uses.values():
         checks.add(method, limits, training, validation)
     read = [found for found in checks.checked.values() if found is not None]
     findings = [*checks.findings(), *(look(read) if look else ())]
