@@ -44,10 +44,15 @@ MODULES = {
     "core/protocol": (PROTOCOL, *SIMULATED),
     "core/creation": (PROTOCOL, *SIMULATED),
     "store/claim_record": ("tests/unit/store/test_claim_files.py", "tests/unit/gcs"),
-    "core/ledger": ("tests/unit/core", "tests/scenarios", "tests/red/test_copied_jobs.py"),
+    "core/ledger": (
+        "tests/unit/core/test_ledger.py",
+        "tests/scenarios",
+        "tests/red/test_copied_jobs.py",
+        "tests/unit/core",
+    ),
     "core/fingerprint": ("tests/properties/test_fingerprints.py", "tests/unit/core"),
     "core/merge": ("tests/unit/core/test_merge_cases.py", "tests/unit/core/test_merge.py"),
-    "engine/stopping": ("tests/unit/engine",),
+    "engine/stopping": ("tests/unit/engine/test_stopping.py",),
     "store/lockfile": (
         "tests/unit/store/test_lockfile.py",
         "tests/unit/store/test_conflicts.py",
@@ -56,7 +61,12 @@ MODULES = {
     ),
     "http/answers": ("tests/unit/vertex/test_answers.py", *CREATES, "tests/unit/gcs"),
     "vertex/single_post": (*CREATES, "tests/wire"),
-    "vertex/provider": (*CREATES, "tests/unit/vertex"),
+    "vertex/provider": (
+        *CREATES,
+        "tests/unit/vertex/test_vertex_deletions.py",
+        "tests/unit/vertex/test_vertex_aliases.py",
+        "tests/unit/vertex/test_vertex_endpoints.py",
+    ),
 }
 """What is broken, and the tests that must notice, the nearest first."""
 

@@ -54,11 +54,10 @@ def cancel_job(
 
 def _entries(ledger: Lock, job: ObservedJob) -> list[tuple[str, str, Creation]]:
     """The entry of a job with its address and key; for a surplus twin, one like its brother's."""
-    entries = [entry for entry in ledger.creations() if entry[2].job == job.name]
     mark = job.ownership
-    if entries or mark is None:
-        return entries
-    return [
+    assert mark is not None, "only a job with our labels is stopped"
+    entries = [entry for entry in ledger.creations() if entry[2].job == job.name]
+    return entries or [
         (address, name, replace(creation, mark=mark.mark, job=job.name, state=job.state))
         for address, name, creation in ledger.creations()
         if (creation.lineage, creation.attempt) == (mark.lineage, mark.attempt)
@@ -81,7 +80,7 @@ def _write(
 
 def _claim(hands: Hands, key: str, job: ObservedJob, asked: bool, runner: str) -> None:
     """Say it in the claim as well; that of a surplus twin is bound to its brother, and stays."""
-    assert job.ownership is not None
+    assert job.ownership is not None, "only a job with our labels is stopped"
     for _ in range(TRIES):
         found = hands.claims.read(key)
         if found is None:

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
@@ -23,20 +21,17 @@ from tests.support.world import Rules, Runner, SimWorld
 from tuneops.core.creation import Contended, Found, Held, Made, Outcome, Refusal, Unknown
 from tuneops.core.desired import Pinned
 from tuneops.core.lock import Lock
-from tuneops.core.observed import JobState, ObservedJob
-from tuneops.core.plan import Action, Approval, Change, Plan, Reason
+from tuneops.core.observed import JobState
+from tuneops.core.plan import Approval, Plan
 from tuneops.core.recipe import Dataset, Evidence
-from tuneops.core.steps import CancelJob
 from tuneops.engine.execute import (  # type: ignore[attr-defined]
     CheckData,
-    Hands,
     exit_code,
     perform,
 )
 from tuneops.engine.observe import observe
 from tuneops.engine.ports import StoredObject
 from tuneops.engine.reconcile import Report, converge, tick
-from tuneops.engine.stopping import cancel_job
 from tuneops.engine.telling import Event, transitions
 from tuneops.errors import Rejected, Stale, Unavailable
 
@@ -302,58 +297,6 @@ def test_a_version_deleted_before_a_retired_address_comes_back_is_noticed_at_onc
         "support-bot/seed": "missing-artefact",
         "support-bot/week": "parent-blocked",
     }
-
-
-def a_cancel(job: ObservedJob, keep: str | None = None) -> CancelJob:
-    assert job.ownership is not None
-    change = Change(
-        address="support-bot/seed",
-        action=Action.CANCEL,
-        reason=Reason.DUPLICATE,
-        lineage=job.ownership.lineage,
-        job=job.name,
-    )
-    return CancelJob(change=change, keep=keep)
-
-
-class TwoJobs:
-    """A service that knows two twins and counts what it is asked to stop."""
-
-    def __init__(self, *jobs: ObservedJob) -> None:
-        self.jobs = {job.name: job for job in jobs}
-        self.cancels: list[str] = []
-
-    def get_job(self, name: str) -> ObservedJob | None:
-        return self.jobs.get(name)
-
-    def cancel_job(self, name: str) -> None:
-        self.cancels.append(name)
-
-
-def stop(service: TwoJobs, step: CancelJob) -> Outcome | None:
-    hands = SimpleNamespace(service=service, memory=None)
-    return cancel_job(step, a_lock(), cast("Hands", hands), "runner-1")
-
-
-def test_a_surplus_twin_is_stopped_only_while_the_other_is_there() -> None:
-    older, younger = an_observed_job(JOB, number=1), an_observed_job(JOB, number=2)
-    service = TwoJobs(older, younger)
-    assert stop(service, a_cancel(younger, keep=older.name)) is None
-    assert service.cancels == [younger.name]
-    for other in (None, replace(older, state=JobState.FAILED)):
-        service = TwoJobs(younger, *([other] if other else []))
-        assert isinstance(stop(service, a_cancel(younger, keep=older.name)), Refusal)
-        assert not service.cancels
-
-
-def test_a_job_that_has_ended_or_changed_hands_since_the_plan_is_left_alone() -> None:
-    job = an_observed_job(JOB, number=1)
-    assert job.ownership is not None
-    ended = TwoJobs(replace(job, state=JobState.SUCCEEDED))
-    assert stop(ended, a_cancel(job)) == Found(job.name)
-    foreign = TwoJobs(replace(job, ownership=replace(job.ownership, lineage="v1-other")))
-    assert isinstance(stop(foreign, a_cancel(job)), Refusal)
-    assert not ended.cancels and not foreign.cancels
 
 
 def test_what_grows_with_the_plan_is_done_once_a_tick_and_not_once_a_create(
