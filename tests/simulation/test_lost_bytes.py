@@ -12,9 +12,9 @@ from tests.support.profiles import effort
 from tests.support.strategies import declarations, edits, policies
 from tests.support.world import Rules, Runner, SimWorld
 from tuneops.core.claim import Claim
-from tuneops.core.desired import Declaration, DeclaredJob, Gate, ParentRef, Promotion, desire
+from tuneops.core.desired import Declaration, DeclaredJob, ParentRef, Promotion, desire
 from tuneops.core.observed import Point
-from tuneops.core.policy import Removal
+from tuneops.core.policy import Gate, Removal
 from tuneops.core.recipe import AtEpoch, Best
 from tuneops.engine.rebuilding import Recovered, recover
 from tuneops.engine.reconcile import survey

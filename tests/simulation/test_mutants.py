@@ -16,7 +16,6 @@ from tests.support.world import Crash, Rules, Runner, SimWorld
 from tuneops.core import (
     creation,
     excess,
-    fingerprint,
     ledger,
     observed,
     planner,
@@ -33,6 +32,7 @@ from tuneops.core.creation import (
     Remember,
     SwapClaim,
 )
+from tuneops.core.desired import Target
 from tuneops.core.lock import Lock, LockedJob
 from tuneops.core.observed import JobState
 from tuneops.core.plan import Action, Approval, Change, Reason
@@ -522,11 +522,8 @@ def one_mark_for_all(patch: Patch) -> None:
 
 
 def the_key_leaves_the_attempt_out(patch: Patch) -> None:
-    def key(**parts: Any) -> str:
-        return fingerprint.creation_key(**{**parts, "attempt": 1})
-
-    patch.setattr(purchase, "creation_key", key)
-    patch.setattr(ledger, "creation_key", key)
+    right = Target.key
+    patch.setattr(Target, "key", lambda self, lineage, _: right(self, lineage, 1))
 
 
 def an_unknown_state_is_an_end(patch: Patch) -> None:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tests.support.builders import a_chain, a_declaration, a_promotion, pins_of
 from tests.support.profiles import effort
 from tests.support.world import Crash, Rules, Runner, SimWorld
-from tuneops.core.desired import DeclaredJob, DesiredGraph, Gate, desire
+from tuneops.core.desired import DeclaredJob, DesiredGraph, desire
 from tuneops.core.observed import Point
 from tuneops.core.plan import Action
+from tuneops.core.policy import Gate
 from tuneops.core.recipe import Best, WithId
 
 NAME, ALIAS = "support-bot", "prod"

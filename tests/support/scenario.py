@@ -66,7 +66,6 @@ from tuneops.core.desired import (
     DeclaredJob,
     DesiredGraph,
     DesiredJob,
-    Gate,
     Promotion,
     desire,
 )
@@ -76,7 +75,7 @@ from tuneops.core.metrics import pin_of
 from tuneops.core.observed import JobState, ModelVersion, Observed, ObservedJob, SeenObject
 from tuneops.core.plan import Action, Change
 from tuneops.core.planner import make_plan
-from tuneops.core.policy import Acceptance, Policy, Removal, Retry, Timeout
+from tuneops.core.policy import Acceptance, Gate, Policy, Removal, Retry, Timeout
 from tuneops.core.recipe import (
     AtEpoch,
     AtStep,

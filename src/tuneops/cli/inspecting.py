@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tuneops.cli.checking import OBJECTS_AT_ONCE
 from tuneops.cli.options import Options
-from tuneops.cli.project import Project, open_project
+from tuneops.cli.project import Project, known_models, named_model, open_project
 from tuneops.core.recipe import Method
 from tuneops.datasets.checks import Checked, check_validation, judge
 from tuneops.datasets.conversion import Conversion
@@ -225,23 +225,7 @@ def _same(name: str) -> Diagnostic:
 
 
 def _limits(chosen: Options, model: str | None) -> Limits:
-    if model is None:
-        return ANY
-    from tuneops.catalog.models import table
-    from tuneops.spec.near import meant
-
-    try:
-        known = open_project(chosen).resolution.models
-    except InputError as outside:
-        if outside.findings[0].code != "no-project":
-            raise
-        known = table()
-    row = known.find(model)
-    if row is None:
-        message = f"`{model[:80]}` is not in the model table"
-        help_ = meant(model, known.models, "its models")
-        raise InputError((Diagnostic(code="unknown-model", message=message, help=help_),))
-    return limits_of(row)
+    return ANY if model is None else limits_of(named_model(known_models(chosen), model))
 
 
 def _each(

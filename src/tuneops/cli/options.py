@@ -118,6 +118,26 @@ def max_cost(command: Function) -> Function:
     )(command)
 
 
+def allow_empty(command: Function) -> Function:
+    """Give a command `--allow-empty`."""
+    words = "Go on when the specs declare no job at all."
+    return click.option("--allow-empty", is_flag=True, help=words)(command)
+
+
+def weaker_guard(command: Function) -> Function:
+    """Give a command `--allow-weaker-guard`."""
+    return click.option(
+        "--allow-weaker-guard",
+        is_flag=True,
+        help="Go on where fewer runners share the creation guard than the lock records.",
+    )(command)
+
+
+def dry_run(command: Function) -> Function:
+    """Give a command that edits specs `--dry-run`."""
+    return click.option("--dry-run", is_flag=True, help="Write nothing.")(command)
+
+
 def reason(words: str) -> Callable[[Function], Function]:
     """Give a command `--reason`, one line."""
 

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tuneops.catalog.models import Model, Table, table
 from tuneops.cli.options import Options
 from tuneops.core.desired import DatasetRef, Declaration
 from tuneops.core.recipe import Dataset, Evidence
@@ -16,6 +17,7 @@ from tuneops.diagnostics import Diagnostic, SourceRef, has_errors, sort_key
 from tuneops.engine.ports import StoredObject
 from tuneops.errors import DiskError, InputError
 from tuneops.spec.load import load
+from tuneops.spec.near import meant
 from tuneops.spec.resolve import Resolution
 from tuneops.spec.rules.data import DataUse
 from tuneops.spec.text import SourceText, decode
@@ -223,6 +225,26 @@ def _unusable(path: Path, ref: DatasetRef) -> Diagnostic:
         code, message = "dataset-file", f"{name} is not a regular file"
         help_ = "look at what lies there: a folder, a pipe or a device holds no examples"
     return Diagnostic(code=code, message=message, where=ref.where, help=help_)
+
+
+def known_models(chosen: Options) -> Table:
+    """The model table of the project; ours alone where there is no project."""
+    try:
+        return open_project(chosen).resolution.models
+    except InputError as outside:
+        if outside.findings[0].code != "no-project":
+            raise
+        return table()
+
+
+def named_model(known: Table, name: str) -> Model:
+    """The row of a model; InputError when the table has none."""
+    row = known.find(name)
+    if row is None:
+        message = f"`{name[:80]}` is not in the model table"
+        help_ = meant(name, known.models, "its models")
+        raise InputError((Diagnostic(code="unknown-model", message=message, help=help_),))
+    return row
 
 
 def no_fleet(folder: Path) -> Diagnostic:

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Literal
 
 from tuneops.core.address import Address
-from tuneops.core.fingerprint import lineage
-from tuneops.core.policy import Acceptance, Policy, Removal
+from tuneops.core.fingerprint import creation_key, lineage
+from tuneops.core.policy import Acceptance, Gate, Policy, Removal
 from tuneops.core.recipe import (
     SPELLING,
     BaseModel,
@@ -81,6 +80,16 @@ class Target:
         workspace = (*self.formerly.workspace, self.workspace)[0]
         return f"{workspace}--{(*self.formerly.environment, self.environment)[0]}"
 
+    def key(self, lineage: str, attempt: int) -> str:
+        """The creation key of an attempt at a lineage here."""
+        return creation_key(
+            owner=self.origin,
+            project=self.project,
+            location=self.location,
+            lineage=lineage,
+            attempt=attempt,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
@@ -140,19 +149,6 @@ class Adoption:
 
     target: str
     as_is: bool = False
-
-
-Bound = Decimal | Literal["promoted"]
-"""A number, or what the promoted version has of the same metric."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """What a metric must say before anything continues from a job or points at it."""
-
-    metric: str
-    least: Bound | None = None
-    most: Bound | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

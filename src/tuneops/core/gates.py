@@ -10,10 +10,11 @@ from decimal import Decimal
 from math import isnan
 
 from tuneops.core.checkpoints import resolve_checkpoint
-from tuneops.core.desired import DesiredJob, Gate
+from tuneops.core.desired import DesiredJob
 from tuneops.core.lock import Creation
 from tuneops.core.metrics import compares, pin_of, value_at
 from tuneops.core.plan import Reason
+from tuneops.core.policy import Gate
 from tuneops.core.recipe import Upstream
 from tuneops.core.view import View
 

@@ -11,7 +11,7 @@ from typing import Any
 from tuneops.core.checkpoints import choose, chosen
 from tuneops.core.desired import DesiredGraph
 from tuneops.core.entry import evidence_of, found, is_another, marked, refusal, renamed, source_of
-from tuneops.core.fingerprint import creation_key, lineage, version_of
+from tuneops.core.fingerprint import lineage, version_of
 from tuneops.core.inputs import judged
 from tuneops.core.lock import Creation, Lock, LockedJob
 from tuneops.core.match import adoptable, shows
@@ -146,7 +146,7 @@ class _Desk:
         """
         target, accepted = self.graph.target, set(self.graph.accepted())
         for (label, attempt), jobs in self.observed.owned(*target.owners).items():
-            key = self.key(label, attempt)
+            key = target.key(label, attempt)
             if label not in self.wanted and key not in self.places:
                 self._recall(key, jobs, accepted=label in accepted)
                 continue
@@ -219,7 +219,7 @@ class _Desk:
             there = adoptable(job.adopt.target, self.observed.jobs.values())
             if there is None or taken & {there.name, there.model} or refusal(job, there):
                 continue
-            key = self.key(job.lineage, 1)
+            key = self.graph.target.key(job.lineage, 1)
             address = str(job.address)
             creation = Creation(
                 attempt=1,
@@ -235,16 +235,6 @@ class _Desk:
             self.jobs.setdefault(address, {})[key] = updated(creation, there)
             self.places[key] = _Place(address, retired=False)
             taken |= {name for name in (there.name, there.model) if name}
-
-    def key(self, lineage: str, attempt: int) -> str:
-        target = self.graph.target
-        return creation_key(
-            owner=target.origin,
-            project=target.project,
-            location=target.location,
-            lineage=lineage,
-            attempt=attempt,
-        )
 
     def move(self) -> None:
         """Bring each desired lineage's creations to its address; retire what nobody wants."""

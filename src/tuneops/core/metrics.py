@@ -12,10 +12,11 @@ from dataclasses import replace
 from math import isnan
 from typing import Any
 
-from tuneops.core.desired import DesiredGraph, DesiredJob, Gate
+from tuneops.core.desired import DesiredGraph, DesiredJob
 from tuneops.core.labels import read_note
 from tuneops.core.lock import Creation, Lock, Measured
 from tuneops.core.observed import Checkpoint, JobState, Observed, ObservedJob, Point
+from tuneops.core.policy import Gate
 from tuneops.core.recipe import Best, Method, Upstream
 
 TRAINING = {

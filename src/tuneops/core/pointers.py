@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from tuneops.core.desired import DesiredGraph, Promotion
-from tuneops.core.fingerprint import creation_key
 from tuneops.core.lock import Creation, Lock, Pointer
 from tuneops.core.observed import ModelVersion, Observed
 
@@ -50,13 +49,7 @@ def our_versions(graph: DesiredGraph, lock: Lock, observed: Observed) -> dict[st
     for (lineage, attempt), jobs in observed.owned(*target.owners).items():
         for job in jobs:
             if job.model is not None and job.ownership is not None:
-                key = creation_key(
-                    owner=target.origin,
-                    project=target.project,
-                    location=target.location,
-                    lineage=lineage,
-                    attempt=attempt,
-                )
+                key = target.key(lineage, attempt)
                 found[short_version(job.model)] = (job.ownership.address, key)
     recorded = made_versions(lock).items()
     return found | {version: (address, key) for version, (address, key, _) in recorded}

@@ -1,7 +1,8 @@
-"""What specs say about the events that nobody plans: tries, patience, protection, acceptance."""
+"""What specs say about what nobody plans: tries, patience, protection, acceptance, gates."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Literal
 
 from tuneops.core.recipe import SPELLING
@@ -81,3 +82,16 @@ class Removal:
 def lifted(resume: str | None, job: str | None) -> bool:
     """Say whether a spec's `resume` means this cancelled job, by its id or its full name."""
     return resume is not None and resume.rpartition("/")[2] == (job or "").rpartition("/")[2]
+
+
+Bound = Decimal | Literal["promoted"]
+"""A number, or what the promoted version has of the same metric."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What a metric must say before anything continues from a job or points at it."""
+
+    metric: str
+    least: Bound | None = None
+    most: Bound | None = None

@@ -6,7 +6,6 @@ from dataclasses import replace
 from tuneops.core.checkpoints import resolve_checkpoint
 from tuneops.core.desired import DesiredJob
 from tuneops.core.diff import diff_recipes
-from tuneops.core.fingerprint import creation_key
 from tuneops.core.lock import Creation
 from tuneops.core.plan import Action, Change, Reason
 from tuneops.core.recipe import BaseModel, Best, Upstream
@@ -23,19 +22,12 @@ def begin(
     decided: Mapping[str, Change],
 ) -> Change:
     """Buy the job, or say what forbids it."""
-    target = view.graph.target
     change = Change(
         address=str(job.address),
         action=Action.CREATE if isinstance(job.recipe.source, BaseModel) else Action.CONTINUE,
         reason=reason,
         lineage=job.lineage,
-        key=creation_key(
-            owner=target.origin,
-            project=target.project,
-            location=target.location,
-            lineage=job.lineage,
-            attempt=attempt,
-        ),
+        key=view.graph.target.key(job.lineage, attempt),
         attempt=attempt,
         fields=diff_recipes(earlier.recipe, job.recipe) if earlier else (),
     )

@@ -18,7 +18,6 @@ from types import MappingProxyType
 from tuneops.core.claim import Claim, Keepsake
 from tuneops.core.desired import DesiredGraph
 from tuneops.core.entry import found, marked
-from tuneops.core.fingerprint import creation_key
 from tuneops.core.inputs import judged
 from tuneops.core.keepsakes import NOTHING, recalled
 from tuneops.core.ledger import survivor, updated
@@ -108,13 +107,7 @@ class _Desk:
         """Record a job whose key the lock does not have."""
         ownership, target = job.ownership, self.graph.target
         assert ownership is not None, "only jobs with our labels are recorded"
-        key = creation_key(
-            owner=target.origin,
-            project=target.project,
-            location=target.location,
-            lineage=ownership.lineage,
-            attempt=attempt,
-        )
+        key = target.key(ownership.lineage, attempt)
         if key in known:
             return
         try:

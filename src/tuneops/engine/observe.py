@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import cache
 
 from tuneops.core.desired import DesiredGraph, DesiredJob
-from tuneops.core.fingerprint import creation_key
 from tuneops.core.inputs import unproven
 from tuneops.core.lock import Lock
 from tuneops.core.match import adoptable, stand_in
@@ -163,13 +162,7 @@ def strangers(
         live = [job for job in jobs if not job.state.terminal]
         if not live or (lineage in lineages and not (twins and len(jobs) > 1)):
             continue
-        key = creation_key(
-            owner=target.origin,
-            project=target.project,
-            location=target.location,
-            lineage=lineage,
-            attempt=attempt,
-        )
+        key = target.key(lineage, attempt)
         marks = {mark for store in stores for mark in _marks(store, key)}
         found |= {job.name for job in live if job.ownership and job.ownership.mark not in marks}
     return frozenset(found)

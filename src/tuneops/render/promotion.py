@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tuneops.core.desired import Gate
 from tuneops.core.plan import Action, Change, Move
 from tuneops.core.pointers import short_version
+from tuneops.core.policy import Gate
 from tuneops.render.inert import inert
 from tuneops.render.lines import Line, columns
 

@@ -12,14 +12,13 @@ from tuneops.core.desired import (
     Declaration,
     DeclaredJob,
     Formerly,
-    Gate,
     Metadata,
     ModelRef,
     ParentRef,
     Promotion,
     Target,
 )
-from tuneops.core.policy import Acceptance, Policy, Removal, Retry, Timeout
+from tuneops.core.policy import Acceptance, Gate, Policy, Removal, Retry, Timeout
 from tuneops.core.recipe import BaseModel, HyperParameters, Method
 from tuneops.core.rules import Rules
 from tuneops.diagnostics import Diagnostic

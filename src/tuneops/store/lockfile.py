@@ -14,7 +14,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from tuneops import strict
 from tuneops.core.desired import Target
-from tuneops.core.fingerprint import creation_key
 from tuneops.core.lock import REVISION, VERSION, Creation, Lock
 from tuneops.core.merge import Merged, unite
 from tuneops.diagnostics import Diagnostic, SourceRef
@@ -166,7 +165,7 @@ class LockFile:
     def _with(self, journal: Journal, lock: Lock) -> Lock:
         """The lock with what a journal adds; what was asked for elsewhere has other keys."""
         for key, (address, creation) in journal.creations().items():
-            if key != _key(self._target, creation):
+            if key != self._target.key(creation.lineage, creation.attempt):
                 raise _journal_of_another_target(journal.path, address, creation)
         return journal.replay(lock)
 
@@ -209,20 +208,10 @@ def own(lock: Lock, target: Target, shown: str) -> Lock:
         named = replace(named, environment=target.environment)
     refuse_foreign(named, target, shown)
     for _, key, creation in lock.creations():
-        if key != _key(target, creation):
+        if key != target.key(creation.lineage, creation.attempt):
             raise _renamed(shown)
         break  # one is as good as all: a lock's keys are made under one name
     return named
-
-
-def _key(target: Target, creation: Creation) -> str:
-    return creation_key(
-        owner=target.origin,
-        project=target.project,
-        location=target.location,
-        lineage=creation.lineage,
-        attempt=creation.attempt,
-    )
 
 
 def _renamed(shown: str) -> LockDamaged:

@@ -24,31 +24,12 @@ def command(context: click.Context, /, name: str | None, **values: Any) -> int:
       tuneops models --model gemini-2.5-flash
       tuneops models --format json
     """
-    from tuneops.catalog.models import table
-    from tuneops.cli.project import open_project
-    from tuneops.diagnostics import Diagnostic
-    from tuneops.errors import InputError
+    from tuneops.cli.project import known_models, named_model
     from tuneops.render.models import model_lines, models_json, table_lines
-    from tuneops.spec.near import meant
 
     chosen = options(context, values)
-    try:
-        known = open_project(chosen).resolution.models
-    except InputError as outside:
-        if outside.findings[0].code != "no-project":
-            raise
-        known = table()
-    model = known.find(name) if name else None
-    if name and model is None:
-        raise InputError(
-            (
-                Diagnostic(
-                    code="unknown-model",
-                    message=f"`{name[:80]}` is not in the model table",
-                    help=meant(name, known.models, "its models"),
-                ),
-            )
-        )
+    known = known_models(chosen)
+    model = named_model(known, name) if name else None
     if chosen.machine:
         chosen.console.answer_json(models_json([model] if model else known.models.values()))
     else:

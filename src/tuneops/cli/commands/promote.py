@@ -5,13 +5,13 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, common
+from tuneops.cli.options import Command, common, dry_run
 
 
 @click.command("promote", cls=Command)
 @common
 @click.argument("chain")
-@click.option("--dry-run", is_flag=True, help="Write nothing.")
+@dry_run
 @click.pass_context
 def command(context: click.Context, /, chain: str, dry_run: bool, **values: Any) -> int:
     """Take the pin of a rollback out of the spec of CHAIN.

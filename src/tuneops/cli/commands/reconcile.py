@@ -10,7 +10,7 @@ import click
 
 from tuneops.cli.duration import Duration
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, max_cost, summarized
+from tuneops.cli.options import Command, allow_empty, max_cost, summarized, weaker_guard
 
 
 @click.command("reconcile", cls=Command)
@@ -48,12 +48,8 @@ from tuneops.cli.options import Command, max_cost, summarized
     help="Write what was done, and what is left, as Markdown.",
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 8 while jobs are running.")
-@click.option("--allow-empty", is_flag=True, help="Go on when the specs declare no job at all.")
-@click.option(
-    "--allow-weaker-guard",
-    is_flag=True,
-    help="Go on where fewer runners share the creation guard than the lock records.",
-)
+@allow_empty
+@weaker_guard
 @max_cost
 @click.pass_context
 def command(

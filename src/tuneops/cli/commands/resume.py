@@ -5,14 +5,14 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, common, reason, some_nodes
+from tuneops.cli.options import Command, common, dry_run, reason, some_nodes
 
 
 @click.command("resume", cls=Command)
 @common
 @some_nodes
 @reason("Say why, beside the id of the cancelled job.")
-@click.option("--dry-run", is_flag=True, help="Write nothing.")
+@dry_run
 @click.pass_context
 def command(
     context: click.Context,

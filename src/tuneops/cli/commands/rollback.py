@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, common
+from tuneops.cli.options import Command, common, dry_run
 
 
 @click.command("rollback", cls=Command)
@@ -13,7 +13,7 @@ from tuneops.cli.options import Command, common
 @click.argument("chain")
 @click.option("--to", metavar="RESULT", help="A version, or a stage with perhaps @ATTEMPT.")
 @click.option("--checkpoint", metavar="ID", default="", help="The checkpoint to make the default.")
-@click.option("--dry-run", is_flag=True, help="Write nothing.")
+@dry_run
 @click.pass_context
 def command(
     context: click.Context,

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from tuneops.cli.main import options
-from tuneops.cli.options import Command, common, day, reason, some_nodes
+from tuneops.cli.options import Command, common, day, dry_run, reason, some_nodes
 
 
 @click.command("suspend", cls=Command)
@@ -13,7 +13,7 @@ from tuneops.cli.options import Command, common, day, reason, some_nodes
 @some_nodes
 @day
 @reason("Say why, in the spec.")
-@click.option("--dry-run", is_flag=True, help="Write nothing.")
+@dry_run
 @click.pass_context
 def command(
     context: click.Context,
