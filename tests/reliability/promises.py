@@ -92,7 +92,7 @@ PROMISES: tuple[Promise, ...] = (
         "A copy of the repository with its claims, such as a mirror, counts as the same owner.",
         (
             "test_copied_jobs::test_a_running_copy_is_left_alone",
-            "test_engine::test_a_job_that_has_ended_or_changed_hands_since_the_plan_is_left_alone",
+            "test_stopping::test_a_job_that_changed_hands_since_the_plan_is_left_alone",
             "job-of-somebody-else.txt",
             "stray-with-other-settings.txt",
             "test_job_faults::test_a_lock_that_was_edited_to_another_job_is_said_and_mended",
