@@ -58,6 +58,13 @@ def comes_back(story: Story) -> dict[str, Any]:
     return found
 
 
+def test_the_very_first_lock_comes_back_as_it_was(tmp_path: Path) -> None:
+    """Before any list has shown the job whose name has the number of its project."""
+    story = Story(tmp_path)
+    assert story.apply().code == 0
+    assert comes_back(story) == {}
+
+
 def test_a_result_that_nobody_wants_by_the_time_it_is_there_is_not_served_by_a_rebuild(
     tmp_path: Path,
 ) -> None:

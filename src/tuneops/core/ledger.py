@@ -307,8 +307,8 @@ class _Desk:
             for address, creations in self.retired.items()
             if creations
         }
-        number = self.lock.project_number or self._project_number()
-        return pruned(replace(self.lock, jobs=jobs, retired=retired, project_number=number))
+        lock = numbered(self.lock, (job.name for job in self.observed.jobs.values()))
+        return pruned(replace(lock, jobs=jobs, retired=retired))
 
     def _current(self, address: str, creations: Mapping[str, Creation]) -> str | None:
         job = self.graph.find_text(address)
@@ -319,12 +319,14 @@ class _Desk:
         current = self.current.get(address)
         return current if current in creations else None
 
-    def _project_number(self) -> str | None:
-        for job in self.observed.jobs.values():
-            parts = job.name.split("/")
-            if len(parts) > 1 and parts[1].isdigit():
-                return parts[1]
-        return None
+
+def numbered(lock: Lock, names: Iterable[str | None]) -> Lock:
+    """The lock with the number of its project, as soon as the name of a job shows it."""
+    if lock.project_number is not None:
+        return lock
+    parts = ((name or "").split("/") for name in names)
+    number = next((one[1] for one in parts if len(one) > 1 and one[1].isdigit()), None)
+    return replace(lock, project_number=number)
 
 
 def settled(asked: datetime | None, at: datetime, settle: timedelta) -> bool:

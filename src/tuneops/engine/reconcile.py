@@ -13,6 +13,7 @@ from typing import Protocol
 
 from tuneops.core.creation import Held, Made, Order, Outcome, Refusal, Unknown
 from tuneops.core.desired import DesiredGraph
+from tuneops.core.ledger import numbered
 from tuneops.core.lock import Cause, Lock
 from tuneops.core.plan import Action, Approval, Change, Plan
 from tuneops.core.planner import make_plan
@@ -241,7 +242,8 @@ def tick(
         with contextlib.suppress(TuneopsError):
             world.locks.save(world.locks.load())
         raise
-    lock = kept(pointed, pointed.record(noted)) if noted else pointed
+    lock = numbered(pointed.record(noted), (one.job for _, _, one in noted if one))
+    lock = kept(pointed, lock) if noted else pointed
     try:
         wrote = world.locks.save(lock) or wrote
     except DiskError as fault:
