@@ -328,9 +328,13 @@ def test_nothing_but_problems_comes_of_any_object(line: dict[str, Any]) -> None:
 def leads(value: Any, path: Path) -> bool:
     """Whether a way is there, but for its last piece at most, which may be what is missing."""
     for at, key in enumerate(path):
-        held = isinstance(value, dict | list) and (
-            key in value if isinstance(value, dict) else key < len(value)
-        )
+        match value:
+            case dict():
+                held = key in value
+            case list():
+                held = isinstance(key, int) and key < len(value)
+            case _:
+                held = False
         if not held:
             return at == len(path) - 1
         value = value[key]
