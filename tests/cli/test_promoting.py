@@ -88,6 +88,11 @@ def test_rollbacks_go_back_along_what_was_promoted_and_end(garden: Garden) -> No
     asked = json.loads(tuneops(garden.folder, "why", "bot@prod", "--format", "json").out)
     assert (asked["before"], asked["line"][0]["address"]) == (pointer["before"], "bot/one")
 
+    lock = (garden.folder / LOCK).read_bytes()
+    (garden.folder / LOCK).unlink()
+    assert tuneops(garden.folder, "lock", "rebuild").code == 0
+    assert (garden.folder / LOCK).read_bytes() == lock, "a lost lock remembers as well"
+
 
 def test_a_promotion_that_points_nowhere_yet_is_not_rolled_back(tmp_path: Path) -> None:
     folder = write_chain(tmp_path / "project")

@@ -43,6 +43,8 @@ class Keepsake:
     chosen: str | None = None
     released: tuple[str, ...] | None = None
     """Aliases that are on it and that a promotion has let go."""
+    before: dict[str, tuple[str, ...]] | None = None
+    """The versions that aliases on it were on before, by alias with its chain: `bot@prod`."""
     delete_asked: bool | None = None
     wrong_bytes: bool | None = None
     rewritten: datetime | None = None

@@ -45,6 +45,7 @@ class _Place:
     current: bool
     unserved: bool
     pointed: frozenset[str]
+    before: dict[str, tuple[str, ...]]
     creation: Creation
 
 
@@ -112,16 +113,20 @@ def newest(locked: LockedJob) -> str | None:
 
 def _places(lock: Lock) -> Iterator[tuple[str, _Place]]:
     pointed: dict[str, set[str]] = {}
-    for aliases in (lock.pointers or {}).values():
+    before: dict[str, dict[str, tuple[str, ...]]] = {}
+    for name, aliases in (lock.pointers or {}).items():
         for alias, pointer in aliases.items():
             pointed.setdefault(pointer.creation, set()).add(alias)
+            if pointer.before:
+                before.setdefault(pointer.creation, {})[f"{name}@{alias}"] = pointer.before
     for retired, book in ((False, lock.jobs), (True, lock.retired)):
         for address, locked in book.items():
             for key, creation in locked.creations.items():
                 on = frozenset(pointed.get(key, ()))
                 current, idle = key == locked.current, locked.current is None
                 unserved = idle and creation.succeeded
-                yield key, _Place(address, retired, current, unserved, on, creation)
+                were = before.get(key, {})
+                yield key, _Place(address, retired, current, unserved, on, were, creation)
 
 
 def _facts(place: _Place) -> tuple[object, ...]:
@@ -129,7 +134,7 @@ def _facts(place: _Place) -> tuple[object, ...]:
     creation = place.creation
     said = creation.policy, creation.chosen, creation.delete_asked
     seen = creation.wrong_bytes, creation.rewritten, creation.stamps
-    served = place.current, place.unserved, place.pointed
+    served = place.current, place.unserved, place.pointed, place.before
     return place.address, place.retired, *served, *said, *seen
 
 
@@ -155,6 +160,7 @@ def _kept(place: _Place, job: ObservedJob) -> Keepsake:
         policy=words if outlives and (note is None or note.policy != words) else None,
         unserved=place.unserved or None,
         chosen=creation.chosen if served else None,
+        before=place.before or None,
         delete_asked=creation.delete_asked,
         wrong_bytes=creation.wrong_bytes,
         rewritten=creation.rewritten,

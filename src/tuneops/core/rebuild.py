@@ -97,6 +97,7 @@ class _Desk:
         lock = note_pointers(self.graph, lock, self.observed)
         lock = self.promoted(before, lock)
         self.graph, lock = learned(self.graph, lock, self.observed, settle)
+        lock = self.remembered(before, lock)
         self.look_for_parents(before, lock)
         for address, key in guesses.items():
             self.question(lock.at(address), address, key)
@@ -222,6 +223,18 @@ class _Desk:
                     "job: it counts as promoted until somebody takes it off"
                 )
                 self.doubts.append(Doubt(address=name, job=None, words=words))
+        return lock
+
+    def remembered(self, before: Lock, lock: Lock) -> Lock:
+        """The lock with what its pointers were on before they were lost."""
+        jobs = {key: creation.job for _, key, creation in lock.creations()}
+        for name, aliases in (lock.pointers or {}).items():
+            for alias, pointer in aliases.items():
+                claim = self.claim(pointer.creation, jobs.get(pointer.creation))
+                kept = (claim.kept if claim else None) or NOTHING
+                were = (kept.before or {}).get(f"{name}@{alias}")
+                if were and before.pointer(name, alias) is None:
+                    lock = lock.point(name, alias, replace(pointer, before=were))
         return lock
 
     def look_for_parents(self, before: Lock, lock: Lock) -> None:

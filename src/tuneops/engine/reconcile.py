@@ -222,8 +222,8 @@ def tick(
     moving = {step.move for step in steps if isinstance(step, MovePointer)}
     pointed = note_moves(plan.changes, view.ledger, moving)
     kept = partial(keep, view, claims=world.hands.claims, runner=terms.runner, watch=world.watch)
-    pointed = kept(view.before, pointed)
-    wrote = world.locks.save(pointed)
+    first = pointed = kept(view.before, pointed)
+    wrote = world.locks.save(first)
     outcomes: list[tuple[Change, Outcome | None]] = []
     noted: list[Entry] = []
     cause = replace(terms.cause, plan=terms.cause.plan or plan.digest)
@@ -243,7 +243,7 @@ def tick(
             world.locks.save(world.locks.load())
         raise
     lock = numbered(pointed.record(noted), (one.job for _, _, one in noted if one))
-    lock = kept(pointed, lock) if noted else pointed
+    lock = kept(first, lock) if lock != first else first
     try:
         wrote = world.locks.save(lock) or wrote
     except DiskError as fault:

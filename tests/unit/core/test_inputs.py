@@ -13,7 +13,7 @@ from tuneops.core.merge import join
 from tuneops.core.observed import JobState, SeenObject
 from tuneops.core.plan import Reason
 from tuneops.core.provenance import Origin
-from tuneops.render.provenance import provenance_json, provenance_text
+from tuneops.render.provenance import Asked, provenance_json, provenance_text
 
 JOB = a_job()
 BEGAN, ENDED = NOON - timedelta(hours=2), NOON - timedelta(hours=1)
@@ -57,9 +57,10 @@ def test_the_note_is_told_where_a_result_comes_from() -> None:
     origin = Origin(
         address="bot/seed", key="k1", creation=creation, reason=Reason.FIRST_RUN, changes=()
     )
-    told = " ".join(line.text for line in provenance_text((origin,), {}))
+    asked = Asked(text="bot/seed")
+    told = " ".join(line.text for line in provenance_text(asked, (origin,), {}))
     assert f"written again {BEGAN + MINUTE:%Y-%m-%d %H:%M} UTC" in told
-    (shown,) = provenance_json((origin,), {})["line"]
+    (shown,) = provenance_json(asked, (origin,), {})["line"]
     assert datetime.fromisoformat(shown["rewritten"]) == BEGAN + MINUTE
 
 
