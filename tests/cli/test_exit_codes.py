@@ -264,7 +264,7 @@ def test_9_is_a_job_that_failed(failing: Path) -> None:
         (["plan", "--ouput"], "error: no such option `--ouput`; did you mean `--out`?"),
         (["lock", "shwo"], "error: no such command `shwo`; did you mean `show`?"),
         (["help", "plam"], "error: no such command `plam`"),
-        (["plan", "extra"], "error: got unexpected extra argument (extra)"),
+        (["plan", "extra"], "error: unexpected extra argument `extra`"),
         (["plan", "--env"], "error: option `--env` requires an argument"),
         (["apply", "--timeout", "soon"], "`soon` is no length of time"),
         (["output", "bot/one.price"], "error: no field `price`"),

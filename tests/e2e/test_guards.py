@@ -388,9 +388,10 @@ def test_nothing_is_pushed_before_the_first_claim_and_a_refusal_then_stops_it(te
 
 
 def test_auto_takes_no_second_choice_in_silence_nor_while_the_first_cannot_be_asked(
-    team: Team,
+    team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other runners may reach the remote, and guard their creates there."""
+    monkeypatch.setenv("CI", "false")
     team.share("auto")
     clone = team.clones[0]
     lock = LockFile(clone, target(), Journal(clone / ".tuneops", "prod"))
