@@ -1,6 +1,7 @@
 """Where an alias is taken back to, over months: what it was on before, never something later."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,11 @@ def test_rollbacks_go_back_along_what_was_promoted_and_end(garden: Garden) -> No
     (garden.folder / LOCK).unlink()
     assert tuneops(garden.folder, "lock", "rebuild").code == 0
     assert (garden.folder / LOCK).read_bytes() == lock, "a lost lock remembers as well"
+
+    (garden.folder / LOCK).unlink()
+    shutil.rmtree(garden.folder / ".tuneops/claims")
+    done = tuneops(garden.folder, "lock", "rebuild")
+    assert "what `prod` was on before is not recorded" in done.out + done.err
 
 
 def test_a_promotion_that_points_nowhere_yet_is_not_rolled_back(tmp_path: Path) -> None:

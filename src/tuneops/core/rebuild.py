@@ -227,14 +227,24 @@ class _Desk:
 
     def remembered(self, before: Lock, lock: Lock) -> Lock:
         """The lock with what its pointers were on before they were lost."""
-        jobs = {key: creation.job for _, key, creation in lock.creations()}
+        made = {key: (address, one) for address, key, one in lock.creations() if one.succeeded}
         for name, aliases in (lock.pointers or {}).items():
+            others = {
+                key for key, (address, _) in made.items() if address.partition("/")[0] == name
+            }
             for alias, pointer in aliases.items():
-                claim = self.claim(pointer.creation, jobs.get(pointer.creation))
-                kept = (claim.kept if claim else None) or NOTHING
-                were = (kept.before or {}).get(f"{name}@{alias}")
-                if were and before.pointer(name, alias) is None:
-                    lock = lock.point(name, alias, replace(pointer, before=were))
+                if before.pointer(name, alias) is not None or pointer.creation not in made:
+                    continue
+                address, creation = made[pointer.creation]
+                claim = self.claim(pointer.creation, creation.job)
+                were = claim and claim.kept and claim.kept.before
+                if were and f"{name}@{alias}" in were:
+                    lock = lock.point(name, alias, replace(pointer, before=were[f"{name}@{alias}"]))
+                elif claim is None and others - {pointer.creation}:
+                    words = (
+                        f"what `{alias}` was on before is not recorded; `rollback` may need `--to`"
+                    )
+                    self.doubts.append(Doubt(address=address, job=creation.job, words=words))
         return lock
 
     def look_for_parents(self, before: Lock, lock: Lock) -> None:
