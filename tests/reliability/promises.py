@@ -119,8 +119,9 @@ PROMISES: tuple[Promise, ...] = (
         "is in labels, the machine line and the API; what became of a job since it was made, and "
         "no spec says, is in its claim; what could not be written there is noted in the lock, and "
         "kept by the next run that can.",
-        "Where claims are lost as well, who asked for a cancel, new names and edited policies of "
-        "jobs without a spec are not known, which `lock rebuild` says. A pin that was moved and "
+        "Where claims are lost as well, who asked for a cancel, what an alias was on before, new "
+        "names and edited policies of jobs without a spec are not known, which `lock rebuild` "
+        "says. A pin that was moved and "
         "not trained on, a job adopted by a spec that is gone, and what no claim could be told "
         "yet, are in the lock alone.",
         (

@@ -19,7 +19,7 @@ CODES = {
     143: "stopped by SIGTERM, cleanly",
 }
 
-TODO = {
+ADVICE = {
     0: "go on",
     1: "fail; with --format json it says which, and what was begun",
     2: "go on",

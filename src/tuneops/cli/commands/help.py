@@ -2,7 +2,7 @@
 
 import click
 
-from tuneops.cli.exits import CODES, TODO
+from tuneops.cli.exits import ADVICE, CODES
 from tuneops.cli.options import Group
 
 VARIABLES = {
@@ -98,8 +98,8 @@ def exit_codes() -> int:
     """
     for code, meaning in CODES.items():
         click.echo(f"{code:>4}  {meaning}")
-        if code in TODO:
-            click.echo(f"      {TODO[code]}")
+        if code in ADVICE:
+            click.echo(f"      {ADVICE[code]}")
     return 0
 
 
