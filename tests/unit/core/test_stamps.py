@@ -1,7 +1,7 @@
 """Free re-stamps: what is said in other words, or hashed in a new way, is never bought again."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from tests.support.builders import (
     SETTLE,
     a_chain,
     a_creation,
+    a_dataset,
     a_declared,
     a_graph,
     a_key,
@@ -34,7 +35,16 @@ from tuneops.core.plan import Action, Approval, Change, Plan, Reason
 from tuneops.core.planner import make_plan
 from tuneops.core.policy import Policy, Retry
 from tuneops.core.rebuild import rebuild
-from tuneops.core.recipe import AtEpoch, BaseModel, HyperParameters, Pretuned, Recipe, Upstream
+from tuneops.core.recipe import (
+    AtEpoch,
+    BaseModel,
+    HyperParameters,
+    Method,
+    Pretuned,
+    Recipe,
+    Upstream,
+)
+from tuneops.core.stamps import _kin
 from tuneops.core.steps import CreateJob, intent, ready_steps, request
 from tuneops.core.view import View, look
 
@@ -453,3 +463,27 @@ def test_a_key_is_of_its_lineages_version(second: Any) -> None:
     second()
     assert lineage(recipe) != old == lineage(recipe, 1)
     assert creation_key(lineage=old, **place) == before  # type: ignore[arg-type]
+
+
+def test_a_kin_says_all_of_a_recipe_but_its_hyperparameters() -> None:
+    """A field that it left out would let a job stand for another training, unbought."""
+    recipe = Recipe(
+        method=Method.SUPERVISED,
+        source=BaseModel(base_model="gemini-2.5-flash"),
+        training=a_dataset("gs://data/one.jsonl"),
+        hyper_parameters=HyperParameters(),
+        project="acme",
+        location="us-central1",
+    )
+    others = {
+        "method": Method.PREFERENCE,
+        "source": BaseModel(base_model="gemini-2.5-pro"),
+        "training": a_dataset("gs://data/one.jsonl", "others"),
+        "project": "other",
+        "location": "europe-west4",
+        "encryption_key": "key",
+        "nonce": "again",
+    }
+    assert {*others, "hyper_parameters"} == {field.name for field in fields(Recipe)}
+    for name, value in others.items():
+        assert _kin(replace(recipe, **{name: value})) != _kin(recipe), name  # type: ignore[arg-type]

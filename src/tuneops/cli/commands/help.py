@@ -1,5 +1,7 @@
 """`tuneops help`: the page of a command, and pages that belong to no single command."""
 
+from collections.abc import Mapping
+
 import click
 
 from tuneops.cli.exits import ADVICE, CODES
@@ -111,9 +113,7 @@ def addresses() -> int:
     Example:
       tuneops help addresses
     """
-    widest = max(map(len, WORDS))
-    for word, meaning in WORDS.items():
-        click.echo(f"  {word:<{widest}}  {meaning}")
+    _print(WORDS)
     return 0
 
 
@@ -125,7 +125,11 @@ def environment() -> int:
     Example:
       tuneops help environment
     """
-    widest = max(map(len, VARIABLES))
-    for name, meaning in VARIABLES.items():
-        click.echo(f"  {name:<{widest}}  {meaning}")
+    _print(VARIABLES)
     return 0
+
+
+def _print(rows: Mapping[str, str]) -> None:
+    widest = max(map(len, rows))
+    for name, meaning in rows.items():
+        click.echo(f"  {name:<{widest}}  {meaning}")
